@@ -1,0 +1,56 @@
+"""What everything speaks of: events, items, contexts, slates and errors. Plain, frozen, no I/O."""
+
+from instep.domain.context import Context
+from instep.domain.errors import (
+    ConfigError,
+    InstepError,
+    InvalidRequest,
+    LogCorrupt,
+    StageError,
+    Unavailable,
+)
+from instep.domain.events import (
+    Entry,
+    Feedback,
+    Impression,
+    ItemPatch,
+    ItemPut,
+    ItemRemoval,
+    ItemVector,
+    Receipt,
+    Record,
+    SessionMerge,
+    UserPatch,
+    UserPut,
+    session_user,
+)
+from instep.domain.items import Item, item_from_fields
+from instep.domain.slates import Reason, Slate, SlateItem
+
+__all__ = [
+    "ConfigError",
+    "Context",
+    "Entry",
+    "Feedback",
+    "Impression",
+    "InstepError",
+    "InvalidRequest",
+    "Item",
+    "ItemPatch",
+    "ItemPut",
+    "ItemRemoval",
+    "ItemVector",
+    "LogCorrupt",
+    "Reason",
+    "Receipt",
+    "Record",
+    "SessionMerge",
+    "Slate",
+    "SlateItem",
+    "StageError",
+    "Unavailable",
+    "UserPatch",
+    "UserPut",
+    "item_from_fields",
+    "session_user",
+]
