@@ -22,7 +22,7 @@ def session_user(session: str) -> str:
     return SESSION_PREFIX + session
 
 
-class Feedback(msgspec.Struct, frozen=True, tag="feedback", omit_defaults=True):
+class Feedback(msgspec.Struct, frozen=True, tag_field="kind", tag="feedback", omit_defaults=True):
     """A raw user act on an item.
 
     Args:
@@ -48,7 +48,7 @@ class Feedback(msgspec.Struct, frozen=True, tag="feedback", omit_defaults=True):
     context: dict[str, str | int | float | bool] | None = None
 
 
-class Impression(msgspec.Struct, frozen=True, tag="impression", omit_defaults=True):
+class Impression(msgspec.Struct, frozen=True, tag_field="kind", tag="impression", omit_defaults=True):
     """A slate as shown: its id joins later feedback to it.
 
     Args:
@@ -72,7 +72,7 @@ class Impression(msgspec.Struct, frozen=True, tag="impression", omit_defaults=Tr
     as_of: int = 0
 
 
-class ItemPut(msgspec.Struct, frozen=True, tag="item_put", omit_defaults=True):
+class ItemPut(msgspec.Struct, frozen=True, tag_field="kind", tag="item_put", omit_defaults=True):
     """An item created or replaced whole; `fields` as `domain.items.Item` names them, others are attributes."""
 
     event_id: str
@@ -82,7 +82,7 @@ class ItemPut(msgspec.Struct, frozen=True, tag="item_put", omit_defaults=True):
     user_id: str = ""
 
 
-class ItemPatch(msgspec.Struct, frozen=True, tag="item_patch", omit_defaults=True):
+class ItemPatch(msgspec.Struct, frozen=True, tag_field="kind", tag="item_patch", omit_defaults=True):
     """Some fields of an item changed; a null removes a field."""
 
     event_id: str
@@ -92,7 +92,7 @@ class ItemPatch(msgspec.Struct, frozen=True, tag="item_patch", omit_defaults=Tru
     user_id: str = ""
 
 
-class ItemRemoval(msgspec.Struct, frozen=True, tag="item_removal", omit_defaults=True):
+class ItemRemoval(msgspec.Struct, frozen=True, tag_field="kind", tag="item_removal", omit_defaults=True):
     """An item taken out of the catalogue: never recommended again unless it is put back."""
 
     event_id: str
@@ -101,7 +101,7 @@ class ItemRemoval(msgspec.Struct, frozen=True, tag="item_removal", omit_defaults
     user_id: str = ""
 
 
-class ItemVector(msgspec.Struct, frozen=True, tag="item_vector", omit_defaults=True):
+class ItemVector(msgspec.Struct, frozen=True, tag_field="kind", tag="item_vector", omit_defaults=True):
     """What an encoder made of an item's text, as a record, so that a replay needs no encoder.
 
     Args:
@@ -122,7 +122,7 @@ class ItemVector(msgspec.Struct, frozen=True, tag="item_vector", omit_defaults=T
     user_id: str = ""
 
 
-class UserPut(msgspec.Struct, frozen=True, tag="user_put", omit_defaults=True):
+class UserPut(msgspec.Struct, frozen=True, tag_field="kind", tag="user_put", omit_defaults=True):
     """A user's attributes, replaced whole."""
 
     event_id: str
@@ -131,7 +131,7 @@ class UserPut(msgspec.Struct, frozen=True, tag="user_put", omit_defaults=True):
     fields: dict[str, Any]
 
 
-class UserPatch(msgspec.Struct, frozen=True, tag="user_patch", omit_defaults=True):
+class UserPatch(msgspec.Struct, frozen=True, tag_field="kind", tag="user_patch", omit_defaults=True):
     """Some of a user's attributes changed; a null removes an attribute."""
 
     event_id: str
@@ -140,7 +140,7 @@ class UserPatch(msgspec.Struct, frozen=True, tag="user_patch", omit_defaults=Tru
     fields: dict[str, Any]
 
 
-class SessionMerge(msgspec.Struct, frozen=True, tag="session_merge", omit_defaults=True):
+class SessionMerge(msgspec.Struct, frozen=True, tag_field="kind", tag="session_merge", omit_defaults=True):
     """A visitor logged in: the session's history now belongs to the user, and is erased with the user."""
 
     event_id: str
