@@ -1,0 +1,6 @@
+"""What is checked before anything is stored."""
+
+from instep.guard.records import Limits, check_context, check_record, check_records
+from instep.guard.values import check_id, check_user_id
+
+__all__ = ["Limits", "check_context", "check_id", "check_record", "check_records", "check_user_id"]
