@@ -1,0 +1,106 @@
+"""Event ids out of content, and time order with bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import msgspec
+
+from instep.domain import Record
+from instep.files.base import Outcome, Read, Rejected
+
+_RECORD = msgspec.msgpack.Decoder(Record)
+
+
+def content_id(record: Record, occurrence: int = 0) -> str:
+    """The event id of a record that has none: a hash of what it says and of how many like it came before.
+
+    Args:
+        record: the record; its own event id does not count.
+        occurrence: 0 for the first of several identical rows, 1 for the second ...
+
+    Returns:
+        32 hexadecimal digits.
+
+    >>> from instep.domain import Feedback
+    >>> content_id(Feedback("", "u1", "i1", 5.0)) == content_id(Feedback("other", "u1", "i1", 5.0))
+    True
+    """
+    return _hash(msgspec.msgpack.encode(msgspec.structs.replace(record, event_id="")), occurrence)
+
+
+def _hash(body: bytes, occurrence: int) -> str:
+    return hashlib.blake2b(body + occurrence.to_bytes(8, "little"), digest_size=16).hexdigest()
+
+
+def with_ids(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    """Give item and user records without an id the hash of what they say, whenever they were read."""
+    for outcome in outcomes:
+        if isinstance(outcome, Rejected):
+            yield outcome
+        elif outcome.record.event_id:
+            yield msgspec.structs.replace(outcome, derived=False)
+        else:
+            timeless = msgspec.structs.replace(outcome.record, timestamp=0.0)
+            record = msgspec.structs.replace(outcome.record, event_id=content_id(timeless))
+            yield msgspec.structs.replace(outcome, record=record)
+
+
+def in_time_order(outcomes: Iterator[Outcome], counted: Callable[[int], None]) -> Iterator[Outcome]:
+    """Rejects at once; then the records by timestamp, same times in the file's order, each with an event id.
+
+    Records wait in a temporary SQLite database, which lives in memory while it is small and spills to a file
+    without a name (nothing is left behind, whatever happens).
+
+    Args:
+        outcomes: rows in the file's order.
+        counted: called with the number of records before the first one is yielded.
+    """
+    with closing(sqlite3.connect("")) as spill:
+        spill.execute("PRAGMA journal_mode = OFF")
+        spill.execute(
+            "CREATE TABLE rows (seq INTEGER PRIMARY KEY, time REAL, line INT, file TEXT, id TEXT, body BLOB)"
+        )
+        batch: list[tuple[float, int, str, str, bytes]] = []
+        total = 0
+        for outcome in outcomes:
+            if isinstance(outcome, Rejected):
+                yield outcome
+                continue
+            record = outcome.record
+            body = msgspec.msgpack.encode(msgspec.structs.replace(record, event_id=""))
+            batch.append((record.timestamp, outcome.line, outcome.file, record.event_id, body))
+            total += 1
+            if len(batch) == 1000:
+                _insert(spill, batch)
+                batch = []
+        _insert(spill, batch)
+        counted(total)
+        yield from _sorted(spill)
+
+
+def _insert(spill: sqlite3.Connection, batch: list[tuple[float, int, str, str, bytes]]) -> None:
+    spill.executemany("INSERT INTO rows (time, line, file, id, body) VALUES (?, ?, ?, ?, ?)", batch)
+
+
+def _sorted(spill: sqlite3.Connection) -> Iterator[Read]:
+    same: Counter[bytes] = (
+        Counter()
+    )  # identical rows have the same time: only the current time's rows are counted
+    now = None
+    for time, line, file, event_id, body in spill.execute(
+        "SELECT time, line, file, id, body FROM rows ORDER BY time, seq"
+    ):
+        record = _RECORD.decode(body)
+        if event_id:
+            yield Read(msgspec.structs.replace(record, event_id=event_id), line, file, derived=False)
+            continue
+        if time != now:
+            now = time
+            same.clear()
+        yield Read(msgspec.structs.replace(record, event_id=_hash(body, same[body])), line, file)
+        same[body] += 1

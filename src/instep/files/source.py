@@ -1,0 +1,73 @@
+"""Open a file or folder: find its layout, give its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import get_args
+
+from instep.domain import ConfigError
+from instep.files.base import Kind, Source
+from instep.files.generic import GenericSource
+from instep.files.movielens import LAYOUTS, MovieLensSource
+from instep.files.native import NativeSource
+from instep.files.retail import COLUMNS as RETAIL_COLUMNS
+from instep.files.retail import SECOND_EDITION, OnlineRetailSource
+from instep.files.tables import SUFFIXES, Table
+
+_LAYOUTS: Mapping[str, Callable[[Path], Source]] = {
+    "instep": NativeSource,
+    "movielens": MovieLensSource,
+    "uci-online-retail": OnlineRetailSource,
+}
+FORMATS = ("auto", "generic", *_LAYOUTS)
+
+
+def open_source(path: str | Path, format: str = "auto", kind: Kind | None = None, **mapping: str) -> Source:
+    """Open a file or folder of items, users and events.
+
+    Args:
+        path: the file or folder.
+        format: one of `FORMATS`; ``auto`` finds out from names and columns.
+        kind: what a single generic file holds; None finds out from its columns.
+        **mapping: for the generic layout, our column name = the file's, e.g. ``item_id="StockCode"``.
+
+    Raises:
+        ConfigError: there is no such file, its layout is unknown, or a needed column is missing.
+
+    >>> from pathlib import Path; from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder, "clicks.csv")
+    ...     _ = file.write_text("visitor,item_id,timestamp\\nu1,i1,2024-05-01T10:00:00Z\\n")
+    ...     [event.user_id for event in open_source(file, user_id="visitor").events()]
+    ['u1']
+    """
+    path = Path(path)
+    if not path.exists():
+        raise ConfigError(f"{path}: there is no such file or folder")
+    if format not in FORMATS:
+        raise ConfigError(f"format {format}: is not one of {', '.join(FORMATS)}")
+    if kind is not None and kind not in get_args(Kind):
+        raise ConfigError(f"kind {kind}: is not one of {', '.join(get_args(Kind))}")
+    if format == "auto":
+        format = "generic" if mapping or kind else _found(path)
+    if format == "generic":
+        return GenericSource(path, mapping, kind)
+    if mapping:
+        raise ConfigError(f"--map is for the generic layout; {format} has its own columns")
+    return _LAYOUTS[format](path)
+
+
+def _found(path: Path) -> str:
+    folder = path if path.is_dir() else path.parent
+    for layout in LAYOUTS:
+        names = {name for name, *_ in layout.values()}
+        if (folder / layout["events"][0]).is_file() and (path.is_dir() or path.name in names):
+            return "movielens"
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        columns = set(Table(path).columns)
+        if "kind" in columns and "event_id" in columns:
+            return "instep"
+        if all(name in columns or SECOND_EDITION.get(name) in columns for name in RETAIL_COLUMNS):
+            return "uci-online-retail"
+    return "generic"

@@ -1,0 +1,261 @@
+"""Rows of CSV, JSON lines and Parquet files as dictionaries with line numbers."""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from instep.domain import ConfigError
+from instep.files.base import RAW_LIMIT, Rejected
+from instep.files.text import LINE_LIMIT, lines
+
+Row = dict[str, Any]
+SPAN_LIMIT = 1000
+"""Lines a quoted CSV record may span; a quote still open by then is taken for a stray one."""
+
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+
+class Table:
+    """A file of rows.
+
+    Args:
+        path: a .csv, .tsv, .jsonl or .parquet file.
+        mapping: our column name -> the file's column name, where they differ.
+        known: names in lower case that match the file's columns in any case.
+
+    Attributes:
+        columns: the file's columns after mapping; for JSON lines those of the first row that can be read.
+
+    Raises:
+        ConfigError: the file cannot be read, has no header, names a column twice or lacks a mapped column.
+    """
+
+    def __init__(
+        self, path: Path, mapping: Mapping[str, str] | None = None, known: Collection[str] = ()
+    ) -> None:
+        self.path = path
+        self._known = known
+        if not path.is_file():
+            raise ConfigError(f"{path}: there is no such file")
+        self.kind = SUFFIXES.get(path.suffix.lower(), "")
+        if not self.kind:
+            raise ConfigError(
+                f"{path}: not a .csv, .tsv, .jsonl or .parquet file; rename it after what it holds"
+            )
+        self._renamed = {theirs: ours for ours, theirs in (mapping or {}).items()}
+        if self.kind == "csv":
+            header = self._csv_header()
+        elif self.kind == "jsonl":
+            header = self._json_header()
+        else:
+            header = list(self._parquet().schema_arrow.names)
+        absent = [name for name in self._renamed if name not in header]
+        if absent and self.kind != "jsonl":
+            raise ConfigError(
+                f"{path}: has no column {', '.join(absent)} to map; it has {', '.join(header) or 'none'}"
+            )
+        self.columns = [self._ours(name) for name in header]
+        twice = {name for name in self.columns if name and self.columns.count(name) > 1}
+        if twice:
+            raise ConfigError(
+                f"{path}, line 1: column {', '.join(sorted(twice))} is there twice; rename one of them"
+            )
+
+    def rows(self) -> Iterator[tuple[int, Row | Rejected]]:
+        """Rows with their 1-based line (row number for Parquet), keyed by mapped column name."""
+        if self.kind == "csv":
+            return self._csv_rows()
+        return self._json_rows() if self.kind == "jsonl" else self._parquet_rows()
+
+    def _ours(self, name: str) -> str:
+        if name in self._renamed:
+            return self._renamed[name]
+        plain = name.strip()
+        return plain.lower() if plain.lower() in self._known else plain
+
+    def _csv_header(self) -> list[str]:
+        self._delimiter = "\t" if self.path.suffix.lower() == ".tsv" else ","
+        for number, line in lines(self.path):
+            if isinstance(line, Rejected) or "\0" in line:
+                raise ConfigError(
+                    f"{self.path}, line {number}: is not a header of column names; is it text at all?"
+                )
+            if not line.strip():
+                continue
+            if self.path.suffix.lower() != ".tsv":
+                self._delimiter = max(",;\t|", key=line.count)
+            for _, header in csv_records(self.path, self._delimiter):
+                if isinstance(header, Rejected):
+                    raise ConfigError(
+                        f"{self.path}, line {number}: the header cannot be read: {header.reason}"
+                    )
+                return header
+        raise ConfigError(f"{self.path}: is empty; the first line must name the columns")
+
+    def _csv_rows(self) -> Iterator[tuple[int, Row | Rejected]]:
+        records = csv_records(self.path, self._delimiter)
+        next(records)
+        width = len(self.columns)
+        for number, cells in records:
+            if isinstance(cells, Rejected):
+                yield number, cells
+            elif len(cells) != width:
+                reason = f"has {len(cells)} columns, the header has {width}"
+                yield number, Rejected(number, reason, raw_row(cells), self.path.name)
+            else:
+                yield number, dict(zip(self.columns, cells, strict=True))
+
+    def _json_header(self) -> list[str]:
+        for number, row in self._json_objects():
+            if not isinstance(row, Rejected):
+                return list(row)
+            if number == 1 and row.raw.lstrip().startswith("["):
+                raise ConfigError(
+                    f"{self.path}: is a JSON array; write one object a line "
+                    "(jq -c '.[]' array.json > file.jsonl)"
+                )
+        return []
+
+    def _json_rows(self) -> Iterator[tuple[int, Row | Rejected]]:
+        for number, row in self._json_objects():
+            yield number, row if isinstance(row, Rejected) else {self._ours(key): row[key] for key in row}
+
+    def _json_objects(self) -> Iterator[tuple[int, Row | Rejected]]:
+        for number, line in lines(self.path):
+            if isinstance(line, Rejected):
+                yield number, line
+                continue
+            if not line.strip():
+                continue
+            try:
+                row = msgspec.json.decode(line)
+                fault = "" if isinstance(row, dict) else "is not a JSON object"
+            except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+                row, fault = None, f"is not valid JSON: {error}"
+            yield number, Rejected(number, fault, line[:RAW_LIMIT], self.path.name) if fault else row
+
+    def _parquet(self) -> Any:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError:
+            raise ConfigError(f"{self.path}: Parquet needs pyarrow: pip install 'instep[parquet]'") from None
+        try:
+            return pq.ParquetFile(self.path)
+        except (pa.ArrowException, OSError) as error:
+            raise ConfigError(f"{self.path}: is not a Parquet file that can be read: {error}") from error
+
+    def _parquet_rows(self) -> Iterator[tuple[int, Row | Rejected]]:
+        import pyarrow as pa
+
+        file, number = self._parquet(), 0
+        try:
+            for batch in file.iter_batches(batch_size=4096):
+                columns = [_cells(column) for column in batch.columns]
+                for cells in zip(*columns, strict=True):
+                    number += 1
+                    yield number, dict(zip(self.columns, cells, strict=True))
+        except (pa.ArrowException, OSError) as error:
+            raise ConfigError(f"{self.path}: is damaged after row {number}: {error}") from error
+
+
+def _cells(column: Any) -> list[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    cells: list[Any] = column.to_pylist()
+    return cells
+
+
+def raw_row(cells: list[str]) -> str:
+    """Cells as one line again, for a rejects file."""
+    return ",".join(cells)[:RAW_LIMIT]
+
+
+def csv_records(
+    path: Path, delimiter: str, quoted: bool = True
+) -> Iterator[tuple[int, list[str] | Rejected]]:
+    """Records of a delimited file with the line each starts on; blank lines are passed over.
+
+    A quoted field may hold line ends. A record that cannot be parsed, because of a stray quote for instance,
+    costs its first line only: reading goes on with the line after it.
+
+    Args:
+        path: the file.
+        delimiter: one character.
+        quoted: whether ``"`` quotes (False: it is a character like any other).
+    """
+    stream = _Rewindable(lines(path))
+    for number, line in stream:
+        if isinstance(line, Rejected):
+            yield number, line
+        elif not line.strip("\r\n "):
+            continue
+        elif not quoted or '"' not in line:
+            yield number, line.rstrip("\r\n").split(delimiter)
+        else:
+            record = _parsed([line], delimiter)
+            if record is None:
+                rest = _until_the_quotes_match(line, stream)
+                record = _parsed([line, *(text for _, text in rest)], delimiter)
+                if record is None:
+                    stream.put_back(rest)
+            yield number, record or Rejected(number, "its quotes do not match", line[:RAW_LIMIT], path.name)
+
+
+class _Rewindable:
+    """An iterator of lines that takes back what was read too far."""
+
+    def __init__(self, stream: Iterator[tuple[int, str | Rejected]]) -> None:
+        self._stream = stream
+        self._back: deque[tuple[int, str | Rejected]] = deque()
+
+    def __iter__(self) -> Iterator[tuple[int, str | Rejected]]:
+        return self
+
+    def __next__(self) -> tuple[int, str | Rejected]:
+        return self._back.popleft() if self._back else next(self._stream)
+
+    def put_back(self, taken: Sequence[tuple[int, str | Rejected]]) -> None:
+        self._back.extendleft(reversed(taken))
+
+
+def _until_the_quotes_match(line: str, stream: _Rewindable) -> list[tuple[int, str]]:
+    """The lines after `line` up to the one that closes its open quote, or as many as a record may have."""
+    taken: list[tuple[int, str]] = []
+    quotes, size = line.count('"'), len(line)
+    while quotes % 2 and len(taken) < SPAN_LIMIT and size < LINE_LIMIT:
+        number, more = next(stream, (0, ""))
+        if isinstance(more, Rejected):
+            stream.put_back([(number, more)])
+            break
+        if not number:
+            break
+        taken.append((number, more))
+        quotes, size = quotes + more.count('"'), size + len(more)
+    return taken
+
+
+def _parsed(record: list[str], delimiter: str) -> list[str] | None:
+    """The cells of one record; None when it is not exactly one well-formed record."""
+    try:
+        rows = list(csv.reader(record, delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None
+    return rows[0] if len(rows) == 1 else None
