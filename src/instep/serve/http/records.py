@@ -1,0 +1,94 @@
+"""From a request to records in the log, and from their receipts to an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from instep.domain import InvalidRequest, Record, session_user
+from instep.serve.http.messages import Receipts
+
+if TYPE_CHECKING:
+    from instep.flow import Flow
+
+_PLACE: Final = re.compile(r"^records\[(\d+)\]\.?(.*)$", re.DOTALL)
+
+
+def new_id() -> str:
+    """A fresh id for an event or a slate.
+
+    >>> len(new_id())
+    32
+    """
+    return os.urandom(16).hex()
+
+
+def who(user_id: str | None, session: str | None) -> str:
+    """The user id under which a caller's events are kept.
+
+    Raises:
+        InvalidRequest: both were given, or neither.
+
+    >>> who(None, "a1")
+    'session:a1'
+    """
+    if session is None:
+        if user_id is None:
+            raise InvalidRequest("must be given, or `session` for a visitor without an account", "user_id")
+        if user_id.startswith("session:"):
+            raise InvalidRequest("must not begin with 'session:'; name a visitor in `session`", "user_id")
+        return user_id
+    if user_id is not None:
+        raise InvalidRequest("must not be given beside `user_id`", "session")
+    return session_user(session)
+
+
+def seconds(moment: float | datetime | None, now: float) -> float:
+    """A moment as seconds since the epoch.
+
+    >>> seconds(None, now=7.0)
+    7.0
+    """
+    if moment is None:
+        return now
+    return moment if isinstance(moment, float) else moment.timestamp()
+
+
+async def store(flow: Flow, records: Sequence[Record], at: str = "") -> Receipts:
+    """Append records and wait until they are durable and learned from.
+
+    Args:
+        flow: where they go.
+        records: all are stored or none.
+        at: what the caller calls the list, for the path of a field; "" for a single record.
+
+    Raises:
+        InvalidRequest: one is wrong; the field's path begins with `at`.
+        Unavailable: they could not be written now.
+    """
+    if not records:
+        return Receipts([])
+    try:
+        # Shielded: a request that is cancelled must not cancel what the log is about to acknowledge.
+        return Receipts(await asyncio.shield(asyncio.wrap_future(flow.submit(records))))
+    except InvalidRequest as error:
+        raise InvalidRequest(error.message, renamed(error.field, at)) from None
+
+
+def renamed(field: str | None, at: str) -> str | None:
+    """The path of a field in the caller's words.
+
+    >>> renamed("records[3].value", at="events"), renamed("records[0].value", at="")
+    ('events[3].value', 'value')
+    """
+    found = _PLACE.match(field or "")
+    if found is None:
+        return field
+    place, rest = found.groups()
+    if not at:
+        return rest or None
+    return f"{at}[{place}].{rest}" if rest else f"{at}[{place}]"

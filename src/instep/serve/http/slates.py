@@ -1,0 +1,106 @@
+"""Recommendations, similar items, trends and search."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from instep.domain import Context, SlateItem
+from instep.serve.http.messages import (
+    Categories,
+    CountQuery,
+    ReasonAnswer,
+    RecommendationQuery,
+    SearchQuery,
+    SlateAnswer,
+    SlateEntry,
+    SlateItems,
+    TrendingQuery,
+)
+from instep.serve.http.problems import Refusal
+from instep.serve.http.records import new_id, who
+from instep.serve.http.routes import Request, Route
+
+if TYPE_CHECKING:
+    from instep.serve.http.service import Service
+
+
+async def recommend(service: Service, request: Request) -> SlateAnswer:
+    """Choose a slate for a user or a visitor.
+
+    Give its `slate_id` and the item's position back with the events it leads to. Whatever was acknowledged
+    before is reflected. The slate is shorter than `n` when fewer items qualify.
+    """
+    query: RecommendationQuery = request.body
+    slate = service.flow.recommend(
+        Context(
+            who(query.user_id, query.session),
+            query.n,
+            time(),
+            new_id(),
+            query.categories,
+            query.exclude,
+            query.filter,
+            query.surface,
+            query.repeat,
+            query.explain,
+            query.context,
+        )
+    )
+    if slate.degraded:
+        service.metrics.count_degraded(slate.degraded)
+    return SlateAnswer(slate.slate_id, _entries(slate.items), slate.policy, slate.as_of, slate.degraded)
+
+
+async def similar(service: Service, request: Request) -> SlateItems:
+    """Items like this one."""
+    (item_id,) = request.names
+    query: CountQuery = request.query
+    if service.flow.item(item_id) is None:
+        raise Refusal(404, "there is no item with this id")
+    return SlateItems(_entries(await asyncio.to_thread(service.flow.similar, item_id, query.n)))
+
+
+async def trending(service: Service, request: Request) -> SlateItems:
+    """What is popular now, everywhere or in one category."""
+    query: TrendingQuery = request.query
+    return SlateItems(
+        _entries(await asyncio.to_thread(service.flow.trending, query.n, query.category, time()))
+    )
+
+
+async def search(service: Service, request: Request) -> SlateItems:
+    """Items whose text means what the words mean, by the language model."""
+    query: SearchQuery = request.query
+    return SlateItems(_entries(await asyncio.to_thread(service.flow.search, query.q, query.n)))
+
+
+async def categories(service: Service, request: Request) -> Categories:
+    """All categories, the most popular first."""
+    return Categories(await asyncio.to_thread(service.flow.categories))
+
+
+def _entries(items: Iterable[SlateItem]) -> list[SlateEntry]:
+    return [
+        SlateEntry(
+            item.item_id,
+            item.score,
+            item.propensity,
+            item.sources,
+            [ReasonAnswer(reason.signal, reason.contribution, reason.because) for reason in item.reasons],
+        )
+        for item in items
+    ]
+
+
+ROUTES: Final = (
+    Route("POST", "/v1/recommendations", recommend, "read", SlateAnswer, body=(RecommendationQuery,)),
+    Route(
+        "GET", "/v1/items/{item_id}/similar", similar, "read", SlateItems, query=CountQuery, problems=(404,)
+    ),
+    Route("GET", "/v1/trending", trending, "read", SlateItems, query=TrendingQuery),
+    Route("GET", "/v1/search", search, "read", SlateItems, query=SearchQuery),
+    Route("GET", "/v1/categories", categories, "read", Categories),
+)
