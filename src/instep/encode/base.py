@@ -2,7 +2,7 @@
 
 Laws (checked by `instep.testing.EncoderContract`):
 - float32 (n, dimensions), rows L2-normalised; an empty text gives a finite unit vector too.
-- The same text gives the same bytes, alone or in any batch.
+- The same text gives the same bytes, alone or in any batch, from one thread or several at once.
 - `name` identifies model and version: equal names mean interchangeable vectors.
 """
 
@@ -31,7 +31,5 @@ class Encoder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str], kind: Kind = "item") -> NDArray[np.float32]:
-        """Texts to float32 (len(texts), dimensions), rows of length 1."""
+        """Texts to float32 (len(texts), dimensions), rows of length 1. Safe to call from several threads."""
         ...
-
-
