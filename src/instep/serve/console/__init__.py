@@ -5,6 +5,5 @@ it asks the same endpoints that every other client uses.
 """
 
 from instep.serve.console.assets import Asset, asset, assets
-from instep.serve.console.routes import console_routes
 
-__all__ = ["Asset", "asset", "assets", "console_routes"]
+__all__ = ["Asset", "asset", "assets"]

@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 MEDIA_TYPES: Final = {
-    "html": "text/html",
-    "css": "text/css",
-    "js": "text/javascript",
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
 
@@ -50,7 +50,7 @@ def asset(path: str) -> Asset | None:
     The answer is looked up in a dictionary built at start-up, so no path, however written, can leave the folder.
 
     >>> asset("app.js").media_type
-    'text/javascript'
+    'text/javascript; charset=utf-8'
     >>> asset("../assets.py") is None
     True
     """
@@ -64,6 +64,6 @@ def _walk(folder: Traversable, prefix: str) -> list[tuple[str, Asset]]:
             found += _walk(entry, f"{prefix}{entry.name}/")
             continue
         body = entry.read_bytes()
-        media_type = MEDIA_TYPES.get(entry.name.rpartition(".")[2], "text/plain")
+        media_type = MEDIA_TYPES.get(entry.name.rpartition(".")[2], "text/plain; charset=utf-8")
         found.append((prefix + entry.name, Asset(body, media_type, f'"{sha256(body).hexdigest()[:20]}"')))
     return found

@@ -12,6 +12,11 @@ export class Problem extends Error {
     this.status = status;
     this.kind = kind; // "service" | "timeout" | "network"
   }
+
+  /** Whether doing the same again may succeed. */
+  get passing() {
+    return this.kind !== "service" || this.status === 429 || this.status >= 500;
+  }
 }
 
 export function setKey(key) {
@@ -78,9 +83,8 @@ export const subjectId = (who) => who.user ?? `session:${who.session}`;
 
 const at = (id) => encodeURIComponent(id);
 
-/** Append one event. A lost answer is asked for once more: the event id makes that safe. */
-export async function sendEvent(event, { keepalive = false } = {}) {
-  const body = { event_id: newId(), ...event };
+/** Append one event. A lost answer is asked for once more: the event's id makes that safe. */
+export async function sendEvent(body, { keepalive = false } = {}) {
   try {
     return await call("POST", "v1/events", { body, keepalive });
   } catch (problem) {
@@ -105,6 +109,15 @@ export const search = (q, n) => call("GET", "v1/search", { query: { q, n } });
 export const item = (id) => call("GET", `v1/items/${at(id)}`);
 export const categories = () => call("GET", "v1/categories");
 export const users = (prefix, limit) => call("GET", "v1/users", { query: { prefix, limit } });
-export const history = (who, n) => call("GET", `v1/users/${at(subjectId(who))}/history`, { query: { n } });
+/** What somebody did lately; a viewer whom the service does not know (any more) did nothing. */
+export async function history(who, n) {
+  try {
+    return await call("GET", `v1/users/${at(subjectId(who))}/history`, { query: { n } });
+  } catch (problem) {
+    if (problem.status === 404) return { data: { items: [] } };
+    throw problem;
+  }
+}
+
 export const merge = (session, user) => call("POST", `v1/sessions/${at(session)}/merge`, { body: { user_id: user } });
 export const erase = (who) => call("DELETE", `v1/users/${at(subjectId(who))}`);

@@ -68,6 +68,7 @@ function Pulse({ store }) {
   const { news, ms, asOf, degraded, busy } = store.state;
   const said = () => {
     if (!news) return "";
+    if ("browsed" in news) return words.browsed(news.browsed && words.category(news.browsed)) + words.space + words.moved(news.counts);
     if (news.became) return words.became(nameOf(words, news.became));
     if (news.merged) return words.merged(words.user(news.merged));
     return `${words.did(news.type, store.title(news.id), news.value)}${words.space}${words.moved(news.counts)}`;
@@ -90,7 +91,8 @@ function Categories({ store }) {
   if (!categories.length) return null;
   const shown = categories.filter((name, i) => all || i < FEW || name === category);
   const chip = (name, label) => html`<button type="button" class="chip" key=${name ?? ""} aria-pressed=${name === category} onClick=${() => store.browse(name)}>${label}</button>`;
-  return html`<div class="chips" role="group" aria-label=${words.browse}>
+  return html`<div class="chips" role="group" aria-labelledby="browse">
+    <h2 id="browse">${words.browse}</h2>
     ${chip(null, words.allCategories)} ${shown.map((name) => chip(name, words.category(name)))}
     ${categories.length > FEW
       ? html`<button type="button" class="chip chip-more" aria-expanded=${all} onClick=${() => setAll(!all)}>
@@ -129,7 +131,7 @@ function Problems({ store }) {
         <p><strong>${own ? words[problem.kind] : problem.title}</strong></p>
         <p>${own ? words[`${problem.kind}Detail`] : problem.detail}</p>
         <p class="row">
-          <button type="button" class="button" onClick=${() => store.retry()}>${words.retry}</button>
+          ${problem.passing ? html`<button type="button" class="button" onClick=${() => store.retry(problem)}>${words.retry}</button>` : null}
           <button type="button" class="button quiet" onClick=${() => store.dismiss(problem)}>${words.dismiss}</button>
         </p>
       </div>`;
@@ -147,7 +149,7 @@ function KeyDialog({ store, onClose }) {
     <h2>${words.keyTitle}</h2>
     <form onSubmit=${submit}>
       <label for="key">${words.keyLabel}</label>
-      <input id="key" class="field" name="key" type="password" autocomplete="off" required />
+      <input id="key" class="field" name="key" type="password" autocomplete="off" required autofocus />
       <p class="muted">${words.keyNote}</p>
       <button class="button primary">${words.keyUse}</button>
     </form>

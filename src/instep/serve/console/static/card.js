@@ -3,12 +3,12 @@
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { Icon } from "./icons.js";
 import { Poster } from "./poster.js";
-import { Numbers, Reasons, headline } from "./why.js";
+import { Reasons, Totals, headline } from "./why.js";
 import { useWords } from "./words.js";
 
-/** The year of an item, from its attributes or its date of publication. */
+/** The year of an item, from its attribute `year` or its date of publication. */
 export function yearOf(item) {
-  const year = item.attributes?.year ?? item.year;
+  const year = item.year;
   if (year != null && year !== "") return String(Math.round(Number(year)) || year);
   return item.published_at ? String(new Date(item.published_at * 1000).getUTCFullYear()) : "";
 }
@@ -84,7 +84,8 @@ function WhyPanel({ entry, store, id }) {
   const words = useWords();
   const [exact, setExact] = useState(false);
   return html`<div class="why-panel" id=${id} role="region" aria-label=${words.whyOf(store.title(entry.item_id))} tabindex="-1">
-    ${exact ? html`<${Numbers} entry=${entry} store=${store} />` : html`<${Reasons} entry=${entry} store=${store} limit=${5} />`}
+    <${Reasons} entry=${entry} store=${store} limit=${exact ? Infinity : 5} exact=${exact} />
+    ${exact ? html`<${Totals} entry=${entry} />` : null}
     <button type="button" class="link" aria-pressed=${exact} onClick=${() => setExact(!exact)}>${words.exactNumbers}</button>
   </div>`;
 }

@@ -40,13 +40,12 @@ function useEntry(store, detail) {
   return first.current.entry;
 }
 
-const HIDDEN = new Set(["year", "title", "genres"]);
+// Fields that the dialog shows elsewhere, or that say nothing to a viewer; every other one is listed.
+const SHOWN = new Set(["item_id", "title", "description", "categories", "year", "published_at", "expires_at", "hidden", "image", "audio"]);
 
 function Facts({ item }) {
   const words = useWords();
-  const known = ["brand", "author", "price", "stock", "language"].filter((name) => item[name] != null && item[name] !== "");
-  const others = Object.entries(item.attributes ?? {}).filter(([name, value]) => !HIDDEN.has(name) && value != null && typeof value !== "object");
-  const facts = [...known.map((name) => [name, item[name]]), ...others];
+  const facts = Object.entries(item).filter(([name, value]) => !SHOWN.has(name) && value != null && value !== "" && typeof value !== "object");
   if (!facts.length) return null;
   return html`<dl class="facts">
     ${facts.map(([name, value]) => [html`<dt key=${name} translate="no">${words.field(name)}</dt>`, html`<dd translate="no">${String(value)}</dd>`])}

@@ -12,7 +12,8 @@ export function Dialog({ label, onClose, kind = "", children }) {
     box.current.showModal();
     return () => {
       // Preact takes the element away, and the browser does not give the focus back then.
-      const there = before?.isConnected && before !== document.body ? before : document.querySelector('.poster[tabindex="0"]');
+      // The card it was opened from may have left its shelf: then the first card has it.
+      const there = before.isConnected ? before : document.querySelector('.poster[tabindex="0"]');
       there?.focus({ preventScroll: true });
     };
   }, []);

@@ -47,7 +47,7 @@ function UserList({ store, onPick, label }) {
   };
   return html`<div class="users">
     <label for="find-user">${label}</label>
-    <input id="find-user" class="field" type="search" autocomplete="off" spellcheck=${false} placeholder=${words.findUser}
+    <input id="find-user" class="field" type="search" autocomplete="off" autofocus spellcheck=${false} placeholder=${words.findUser}
       role="combobox" aria-expanded="true" aria-controls="users-found" aria-autocomplete="list"
       aria-activedescendant=${at >= 0 ? `found-${at}` : null} value=${prefix} onInput=${(e) => setPrefix(e.target.value)} onKeyDown=${move} />
     <ul class="users-found" id="users-found" role="listbox" aria-label=${label} ref=${list}>
@@ -125,10 +125,10 @@ export function People({ store, who, onClose }) {
         : html`
             <p class="row">
               <button type="button" class="button" onClick=${visit}>${words.beVisitor}</button>
-              ${who.session
+              ${who.session && store.known
                 ? html`<button type="button" class="button" aria-pressed=${step === "login"} onClick=${() => setStep(step === "login" ? "pick" : "login")}>${words.logIn}</button>`
                 : null}
-              <button type="button" class="button danger-quiet" onClick=${() => setStep("erase")}>${words.eraseMe}</button>
+              ${store.known ? html`<button type="button" class="button danger-quiet" onClick=${() => setStep("erase")}>${words.eraseMe}</button>` : null}
             </p>
             ${step === "login" ? html`<p class="note">${words.logInNote}</p>` : null}
             <${UserList} store=${store} onPick=${pick} label=${step === "login" ? words.logIn : words.pickUser} />

@@ -20,8 +20,11 @@ function numbers(seed) {
   };
 }
 
-/** The colour of a category, as a hue in degrees. */
-export const hue = (category) => (hash(category || "·") * 137.508) % 360;
+/**
+ * The colour of a set of categories, as a hue in degrees: items of the same categories look akin. The hues from
+ * yellow to yellow-green (60 to 145) are left out: dark, they are mud.
+ */
+export const hue = (categories) => (145 + ((hash(categories.join("|")) * 137.508) % 275)) % 360;
 
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 
@@ -79,7 +82,7 @@ const DRAWINGS = [
       const turn = Math.floor(r() * 4) * 90;
       if (r() < 0.22) return null;
       return html`<path
-        d="M0 0H66.7A66.7 66.7 0 0 1 0 66.7z"
+        d="M0 0H67.4A67.4 67.4 0 0 1 0 67.4z"
         fill=${r() < 0.4 ? a : b}
         transform=${`translate(${x} ${y}) rotate(${turn} 33.3 33.3)`}
       />`;
@@ -125,10 +128,9 @@ const FACES = ["serif", "narrow", "sans"];
 
 /** Everything drawn, as data: the colours, the drawing's number and the typeface. */
 export function look(item) {
-  const category = item.categories?.[0] ?? "";
   const seed = hash(item.title || item.item_id);
   const r = numbers(seed);
-  const h = (hue(category) + (r() - 0.5) * 34 + 360) % 360;
+  const h = (hue(item.categories ?? []) + (r() - 0.5) * 24 + 360) % 360;
   const other = (h + (r() < 0.5 ? 38 : 160) + r() * 30) % 360;
   return {
     ground: `oklch(${(0.27 + r() * 0.08).toFixed(3)} ${(0.06 + r() * 0.05).toFixed(3)} ${h.toFixed(0)})`,
@@ -140,11 +142,15 @@ export function look(item) {
   };
 }
 
-/** The size of the title: long titles are set smaller. Wide (CJK) characters count twice. */
+const width = (text) => Array.from(text, (char) => (char.codePointAt(0) > 0x2e7f ? 2 : 1)).reduce((a, b) => a + b, 0);
+
+/** The size of the title: long titles, and titles with a long word, are set smaller. Wide (CJK) characters count twice. */
 function size(title) {
-  let width = 0;
-  for (const char of title) width += char.codePointAt(0) > 0x2e7f ? 2 : 1;
-  return width <= 12 ? "xl" : width <= 24 ? "l" : width <= 44 ? "m" : "s";
+  const whole = width(title);
+  // A run of CJK characters may break anywhere, so only words of narrow ones hold a title back.
+  const word = Math.max(...title.split(/[\s\-/\u2e80-\uffff]+/).map(width));
+  const fits = (all, longest) => whole <= all && word <= longest;
+  return fits(12, 8) ? "xl" : fits(24, 10) ? "l" : fits(44, 12) ? "m" : "s";
 }
 
 /** The poster itself. It is decoration beside its title, so its drawing is hidden from screen readers. */

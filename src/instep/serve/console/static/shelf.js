@@ -7,6 +7,26 @@ import { useWords } from "./words.js";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const EASE = "cubic-bezier(0.22, 0.8, 0.24, 1)";
 
+/**
+ * Keep the keyboard's place: when the focused card leaves the shelf, the card that took its place gets the focus.
+ * Returns what to call when a card is focused, and when the focus goes elsewhere.
+ */
+function useKeptFocus(list, order) {
+  const place = useRef(null);
+  useLayoutEffect(() => {
+    if (place.current === null || document.activeElement !== document.body) return;
+    const posters = list.current?.querySelectorAll(".poster") ?? [];
+    posters[Math.min(place.current, posters.length - 1)]?.focus();
+  }, [order]);
+  const focused = ({ target }) => {
+    place.current = [...list.current.children].indexOf(target.closest("li"));
+  };
+  const left = ({ target }) => {
+    if (target.isConnected && document.hasFocus()) place.current = null;
+  };
+  return { focused, left };
+}
+
 /** Slide cards from where they were to where they are, and let new ones appear. Returns a ref for the list. */
 function useMovement(order) {
   const list = useRef(null);
@@ -69,6 +89,7 @@ export function Shelf({ name, heading, note, shelf, store, shortcuts, children }
   const [focused, setFocused] = useState(null);
   const order = shelf.items.map((entry) => entry.item_id).join("\n");
   const list = useMovement(order);
+  const keep = useKeptFocus(list, order);
   const reachable = shelf.items.some((entry) => entry.item_id === focused) ? focused : shelf.items[0]?.item_id;
   const arrows = (event) => {
     if (!event.target.classList.contains("poster")) return;
@@ -81,8 +102,9 @@ export function Shelf({ name, heading, note, shelf, store, shortcuts, children }
   };
   const body = () => {
     if (shelf.status === "loading" && !shelf.items.length) return html`<${Skeletons} />`;
+    if (!shelf.items.length && shelf.status === "failed") return null; // the problem itself is shown beside the shelves
     if (!shelf.items.length) return html`<p class="muted empty">${words.emptyShelf}</p>`;
-    return html`<ul class="cards" role="list" ref=${list} onKeyDown=${arrows}>
+    return html`<ul class="cards" role="list" ref=${list} onKeyDown=${arrows} onFocusin=${keep.focused} onFocusout=${keep.left}>
       ${shelf.items.map(
         (entry, position) => html`<li key=${entry.item_id} data-id=${entry.item_id}>
           <${Card} entry=${entry} store=${store} move=${shelf.moves?.get(entry.item_id)} shortcuts=${shortcuts}

@@ -10,7 +10,7 @@ const WHO = "instep.who";
 // Acts that a "Because you ..." shelf may rest on, the most telling first.
 const TELLING = ["purchase", "like", "rating", "cart", "share", "dwell", "click", "view"];
 
-const emptyShelf = () => ({ status: "loading", items: [], moves: new Map(), gone: [], slate: null, problem: null });
+const emptyShelf = () => ({ status: "loading", items: [], moves: new Map(), gone: [], slate: null });
 
 function rememberedWho() {
   try {
@@ -61,27 +61,28 @@ export class Store {
   }
 
   async start() {
-    localStorage.setItem(WHO, JSON.stringify(this.state.who));
-    const categories = this.#try(api.categories(), ({ data }) => this.set({ categories: data.categories }));
+    this.#remember(this.state.who);
+    const categories = this.#try(api.categories(), ({ data }) => this.set({ categories: data.categories }), () => this.start());
     await Promise.all([categories, this.refresh({ fresh: true })]);
   }
 
   /** Wait for an answer while showing that something is under way; a failure is shown, never thrown. */
-  async #try(request, then) {
+  async #try(request, then, again = () => this.refresh({ keep: true })) {
     this.set({ busy: this.state.busy + 1 });
     try {
       const answer = await request;
       return await then(answer);
     } catch (error) {
-      this.#fail(error);
+      this.#fail(error, again);
       return undefined;
     } finally {
       this.set({ busy: this.state.busy - 1 });
     }
   }
 
-  #fail(error) {
+  #fail(error, again) {
     if (!(error instanceof api.Problem)) throw error;
+    error.again = again;
     if (error.status === 401) return this.set({ needsKey: true });
     const same = (p) => p.title === error.title && p.detail === error.detail;
     if (!this.state.problems.some(same)) this.set({ problems: [...this.state.problems, error] });
@@ -97,9 +98,15 @@ export class Store {
     await this.start();
   }
 
-  async retry() {
-    this.set({ problems: [] });
-    await (this.state.categories.length ? this.refresh({ keep: true }) : this.start());
+  /** Do again what failed; an event keeps its id, so that it cannot count twice. */
+  async retry(problem) {
+    this.dismiss(problem);
+    await problem.again();
+  }
+
+  /** Whether the service can know this viewer: a user, or a visitor who has done something. */
+  get known() {
+    return Boolean(this.state.who.user || this.state.who.acted);
   }
 
   // ---- items -------------------------------------------------------------------------------------------------
@@ -112,7 +119,7 @@ export class Store {
     return this.item(id).title || id;
   }
 
-  /** Know these items' fields: most answers carry them; what they do not is asked for once. */
+  /** Know these items' fields: slates name items only by id, so each item is asked for once. */
   async #learn(ids) {
     const missing = [...new Set(ids)].filter((id) => id && !this.state.catalogue.has(id) && !this.#asked.has(id));
     if (!missing.length) return;
@@ -127,12 +134,9 @@ export class Store {
   }
 
   async #take(slateItems) {
-    const catalogue = new Map(this.state.catalogue);
-    for (const { item } of slateItems) if (item) catalogue.set(item.item_id, item);
-    this.set({ catalogue });
     await this.#learn(slateItems.map((entry) => entry.item_id));
     // The items that reasons rest on may come later: a card is worth showing before its reason can be worded.
-    void this.#learn(slateItems.flatMap((entry) => (entry.reasons ?? []).map((reason) => reason.because)));
+    void this.#learn(slateItems.flatMap((entry) => entry.reasons.map((reason) => reason.because)));
   }
 
   // ---- shelves -----------------------------------------------------------------------------------------------
@@ -168,7 +172,9 @@ export class Store {
   }
 
   async #refreshHistory(who, current, fill) {
-    await this.#try(api.history(who, HISTORY_LENGTH), async ({ data }) => {
+    // A visitor who has done nothing yet is unknown to the service.
+    const request = this.known ? api.history(who, HISTORY_LENGTH) : { data: { items: [] } };
+    await this.#try(request, async ({ data }) => {
       if (!current()) return;
       this.set({ history: data.items });
       await this.#learn(data.items.map((entry) => entry.item_id));
@@ -199,8 +205,8 @@ export class Store {
       this.#show(name, data, filter, keep);
     } catch (error) {
       if (!current()) return;
-      this.#setShelf(name, { status: "failed", problem: error });
-      this.#fail(error);
+      this.#setShelf(name, { status: "failed" });
+      this.#fail(error, () => this.refresh({ keep: true }));
     } finally {
       this.set({ busy: this.state.busy - 1 });
     }
@@ -213,14 +219,14 @@ export class Store {
     const first = shelf.status === "loading";
     const before = first ? now : keep ? shelf.before : shelf.items.map((entry) => entry.item_id);
     const { moves, gone } = compare(before ?? now, now);
-    this.#setShelf(name, { status: "ready", items, slate: data.slate_id ?? null, before, moves, gone, problem: null });
+    this.#setShelf(name, { status: "ready", items, slate: data.slate_id ?? null, before, moves, gone });
   }
 
   async browse(category) {
     this.set({ category });
     this.#setShelf("category", emptyShelf());
-    if (category) await this.refresh();
-    else await this.refresh();
+    await this.refresh();
+    this.set({ news: { browsed: category, counts: count(this.state.shelves.foryou) } });
   }
 
   // ---- acts --------------------------------------------------------------------------------------------------
@@ -232,11 +238,17 @@ export class Store {
    * @param {{value?: number, slate?: string, position?: number}} place where it was, and how much of it
    */
   async act(type, id, { value, slate, position } = {}) {
-    const event = { ...api.subject(this.state.who), item_id: id, type };
+    const event = { event_id: api.newId(), ...api.subject(this.state.who), item_id: id, type };
     if (value !== undefined) event.value = value;
     if (slate) Object.assign(event, { slate_id: slate, position });
-    const done = await this.#try(api.sendEvent(event, { keepalive: type === "dwell" }), () => true);
+    await this.#send(event);
+  }
+
+  async #send(event) {
+    const { type, item_id: id, value } = event;
+    const done = await this.#try(api.sendEvent(event, { keepalive: type === "dwell" }), () => true, () => this.#send(event));
     if (!done) return;
+    if (!this.known) this.#remember({ ...this.state.who, acted: true });
     // A dwell ends the visit that a click began: what moved is told against the order before that visit.
     await this.refresh({ keep: type === "dwell" });
     this.set({ news: { type, id, value, counts: count(this.state.shelves.foryou) } });
@@ -284,15 +296,20 @@ export class Store {
     } catch (error) {
       if (turn !== this.#searchTurn) return;
       this.set({ search: { text: wanted, status: "failed", items: [] } });
-      this.#fail(error);
+      this.#fail(error, () => this.search(wanted));
     }
   }
 
   // ---- people ------------------------------------------------------------------------------------------------
 
-  async become(who, news = { became: who }) {
+  #remember(who) {
     localStorage.setItem(WHO, JSON.stringify(who));
-    this.set({ who, news });
+    this.set({ who });
+  }
+
+  async become(who, news = { became: who }) {
+    this.#remember(who);
+    this.set({ news });
     await this.refresh({ fresh: true });
   }
 

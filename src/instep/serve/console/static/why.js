@@ -10,7 +10,7 @@ export function inWords(words, store, { signal, because }) {
 
 /** The strongest reasons for (not against) an item, strongest first. */
 export const strongest = (entry, n) =>
-  (entry.reasons ?? [])
+  entry.reasons
     .filter((reason) => reason.contribution > 0)
     .sort((a, b) => b.contribution - a.contribution)
     .slice(0, n);
@@ -19,16 +19,16 @@ export const strongest = (entry, n) =>
 export function headline(words, store, entry) {
   const [first] = strongest(entry, 1);
   if (first) return inWords(words, store, first);
-  if (entry.sources?.length) return words.source(entry.sources[0]);
+  if (entry.sources.length) return words.source(entry.sources[0]);
   return words.noReasons;
 }
 
 const bySize = (reasons) => [...reasons].sort((a, b) => Math.abs(b.contribution) - Math.abs(a.contribution));
 
 /** All addends with bars, the largest first; negative ones point the other way. */
-export function Reasons({ entry, store, limit = Infinity }) {
+export function Reasons({ entry, store, limit = Infinity, exact = false }) {
   const words = useWords();
-  const reasons = bySize(entry.reasons ?? []).slice(0, limit);
+  const reasons = bySize(entry.reasons).slice(0, limit);
   if (!reasons.length) return html`<p class="muted">${words.noReasons}</p>`;
   const most = Math.max(...reasons.map((reason) => Math.abs(reason.contribution)), 1e-9);
   return html`<ul class="reasons">
@@ -37,12 +37,22 @@ export function Reasons({ entry, store, limit = Infinity }) {
       const sign = reason.contribution < 0 ? "minus" : "plus";
       const said = inWords(words, store, reason);
       return html`<li class=${sign} key=${reason.signal + (reason.because ?? "")}>
-        <span class="reason-words">${sign === "minus" ? words.against(said) : said}</span>
-        <span class="reason-number">${words.signed(reason.contribution)}</span>
+        <span class="reason-words">${sign === "minus" ? words.against(said) : said}${exact ? html` <code translate="no">${reason.signal}</code>` : null}</span>
+        <span class="reason-number">${exact ? words.exact(reason.contribution) : words.signed(reason.contribution)}</span>
         <span class="reason-bar" style=${{ "--share": share.toFixed(3) }} aria-hidden="true"></span>
       </li>`;
     })}
   </ul>`;
+}
+
+/** The score, the propensity, who found the item. */
+export function Totals({ entry }) {
+  const words = useWords();
+  return html`<dl class="facts">
+    <dt>${words.score}</dt><dd class="number">${words.exact(entry.score)}</dd>
+    <dt>${words.propensity}</dt><dd class="number">${entry.propensity.toPrecision(3)}</dd>
+    ${entry.sources.length ? html`<dt>${words.foundBy}</dt><dd>${entry.sources.map(words.source).join(words.comma)}</dd>` : null}
+  </dl>`;
 }
 
 /** The numbers themselves: each addend as the service gave it, the score, the propensity, who found the item. */
@@ -55,7 +65,7 @@ export function Numbers({ entry, store }) {
         <tr><th scope="col">${words.signal}</th><th scope="col">${words.restsOn}</th><th scope="col">${words.contribution}</th></tr>
       </thead>
       <tbody>
-        ${bySize(entry.reasons ?? []).map(
+        ${bySize(entry.reasons).map(
           (reason) => html`<tr key=${reason.signal + (reason.because ?? "")}>
             <td><code translate="no">${reason.signal}</code></td>
             <td translate="no">${reason.because ? store.title(reason.because) : ""}</td>
@@ -64,10 +74,6 @@ export function Numbers({ entry, store }) {
         )}
       </tbody>
     </table>
-    <dl class="facts">
-      <dt>${words.score}</dt><dd class="number">${words.exact(entry.score)}</dd>
-      ${entry.propensity != null && html`<dt>${words.propensity}</dt><dd class="number">${entry.propensity.toPrecision(3)}</dd>`}
-      ${entry.sources?.length ? html`<dt>${words.foundBy}</dt><dd>${entry.sources.map(words.source).join(words.comma)}</dd>` : null}
-    </dl>
+    <${Totals} entry=${entry} />
   </div>`;
 }

@@ -44,7 +44,7 @@ export const en = {
   close: "Close",
   cancel: "Cancel",
   loading: "Loading",
-  quote: (title) => `“${title}”`,
+  justNow: "just now",
 
   search: "Search by meaning",
   searchHint: "Try “space adventure for kids”",
@@ -89,6 +89,7 @@ export const en = {
     if (counts.gone) parts.push(`${counts.gone} gone`);
     return parts.length ? `For you: ${parts.join(", ")}.` : "For you stayed as it was.";
   },
+  browsed: (category) => (category ? `Browsing ${category}.` : "Browsing everything."),
   became: (who) => `Showing what ${who} sees.`,
 
   open: "Open",

@@ -29,19 +29,23 @@ export function wordsOf(tag) {
   const exact = new Intl.NumberFormat(tag, { signDisplay: "exceptZero", minimumFractionDigits: 4, maximumFractionDigits: 4 });
   const relative = new Intl.RelativeTimeFormat(tag, { numeric: "auto", style: "short" });
   const day = new Intl.DateTimeFormat(tag, { dateStyle: "medium" });
+  const words = LANGUAGES[tag];
   return {
-    ...LANGUAGES[tag],
+    ...words,
     tag,
     whole: (n) => whole.format(n),
-    signed: (n) => signed.format(n),
-    exact: (n) => exact.format(n),
-    ago: (timestamp) => ago(timestamp, relative, day),
+    signed: (n) => minus(signed.format(n)),
+    exact: (n) => minus(exact.format(n)),
+    ago: (timestamp) => ago(timestamp, words.justNow, relative, day),
   };
 }
 
-function ago(timestamp, relative, day) {
+/** A true minus sign instead of a hyphen. */
+const minus = (text) => text.replace("-", "−");
+
+function ago(timestamp, justNow, relative, day) {
   const seconds = timestamp - Date.now() / 1000;
-  if (seconds > -60) return relative.format(0, "second");
+  if (seconds > -60) return justNow;
   if (seconds > -3600) return relative.format(Math.round(seconds / 60), "minute");
   if (seconds > -86400) return relative.format(Math.round(seconds / 3600), "hour");
   if (seconds > -86400 * 30) return relative.format(Math.round(seconds / 86400), "day");

@@ -77,7 +77,7 @@ export const zh = {
   close: "关闭",
   cancel: "取消",
   loading: "加载中",
-  quote: (title) => `“${title}”`,
+  justNow: "刚刚",
 
   search: "按语义搜索",
   searchHint: "试试“适合孩子看的太空冒险”",
@@ -123,7 +123,8 @@ export const zh = {
     if (counts.gone) parts.push(`移出 ${counts.gone} 个`);
     return parts.length ? `“为你推荐”${parts.join("，")}。` : "“为你推荐”没有变化。";
   },
-  became: (who) => `现在看到的是${who}的页面。`,
+  browsed: (category) => (category ? `正在浏览“${category}”。` : "正在浏览全部类目。"),
+  became: (who) => `现在看到的是${who} 的页面。`,
 
   open: "打开",
   like: "喜欢",
@@ -169,7 +170,7 @@ export const zh = {
   logInNote: "选择你的账号。你作为访客留下的记录会并入该用户的历史。",
   merged: (who) => `已登录为${who}，本次访问已并入其历史。`,
   eraseMe: "抹除我的数据",
-  eraseAsk: (who) => `${who}的所有行为记录都会从日志中删除，模型会重建成从未见过这些数据的样子。此操作无法撤销。`,
+  eraseAsk: (who) => `${who} 的所有行为记录都会从日志中删除，模型会重建成从未见过这些数据的样子。此操作无法撤销。`,
   eraseYes: "全部抹除",
   eraseWait: "正在抹除……",
   erased: "已抹除",
@@ -185,7 +186,7 @@ export const zh = {
   copied: "已复制",
 
   history: "你的历史",
-  historyOf: (who) => `${who}的历史`,
+  historyOf: (who) => `${who} 的历史`,
   noHistory: "还没有记录。",
   acts,
   acted: (type) => acts[type] ?? type,
