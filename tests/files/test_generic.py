@@ -106,6 +106,7 @@ def test_a_bad_cell_rejects_its_row_and_no_other(tmp_path: Path, row: str, reaso
 def test_an_event_with_only_a_session_belongs_to_the_session(tmp_path: Path) -> None:
     path = written(tmp_path, "session,item_id,timestamp\ns1,i,1\n")
     (event,) = open_source(path).events()
+    assert isinstance(event, Feedback)
     assert event.user_id == "session:s1"
 
 
@@ -137,6 +138,13 @@ def test_the_id_of_an_item_row_does_not_depend_on_when_it_is_read(tmp_path: Path
     assert isinstance(second, ItemPut)
     assert first.event_id == second.event_id
     assert first.timestamp > 1.7e9
+
+
+def test_of_several_rows_of_one_item_the_last_one_counts(tmp_path: Path) -> None:
+    source = open_source(written(tmp_path, "item_id,title\ni1,Tea\ni2,Cup\ni1,Green tea\n"))
+    items = [(item.item_id, item.fields["title"]) for item in source.items() if isinstance(item, ItemPut)]
+    assert items == [("i2", "Cup"), ("i1", "Green tea")]
+    assert source.notes == {"row replaced by a later one of the same id": 1}
 
 
 def test_a_folder_holds_one_file_a_kind(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def movielens_100k(tmp_path: Path) -> Path:
 def test_movielens_100k_is_read_with_latin_1_titles_and_genre_flags(movielens_100k: Path) -> None:
     source = open_source(movielens_100k)
     assert source.format == "movielens"
-    film, rejected = source.items()
+    rejected, film = source.items()
     assert isinstance(film, ItemPut)
     assert film.fields == {"categories": ["Children's", "Comedy"], "title": "Misérables, Les", "year": 1995}
     assert film.timestamp == 881250900.0
@@ -44,6 +44,7 @@ def test_movielens_100k_is_read_with_latin_1_titles_and_genre_flags(movielens_10
     assert bad == Rejected(3, "rating: is not a number: 'bad'", "22,377,bad,878887116", "u.data")
     assert isinstance(first, Feedback)
     assert (first.user_id, first.item_id, first.type, first.value) == ("186", "302", "rating", 3.0)
+    assert isinstance(second, Feedback)
     assert second.timestamp == 881250949.0
 
 
@@ -78,7 +79,7 @@ def test_movielens_1m_is_read_with_its_double_colons(tmp_path: Path) -> None:
     (film,) = source.items()
     assert isinstance(film, ItemPut)
     assert film.fields == {"categories": ["Action", "Sci-Fi"], "title": "Star Wars: Épisode IV", "year": 1977}
-    user, rejected = source.users()
+    rejected, user = source.users()
     assert isinstance(user, UserPut)
     assert user.fields == {"age": "under 18", "gender": "F", "occupation": "K-12 student", "zip": "48067"}
     assert isinstance(rejected, Rejected)

@@ -126,8 +126,8 @@ def test_bad_json_lines_are_rejected_with_their_line(tmp_path: Path) -> None:
 
 def test_parquet_rows_are_numbered_from_one_and_keep_their_types(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
-    table = {"a": [1, None], "t": pa.array([10**9 + 1, None], pa.timestamp("ns")), "l": [["x"], []]}
-    pq.write_table(pa.table(table), path)
+    times = pa.array([10**9 + 1, None], pa.timestamp("ns"))
+    pq.write_table(pa.table([pa.array([1, None]), times, pa.array([["x"], []])], ["a", "t", "l"]), path)
     (_, first), (line, second) = Table(path).rows()
     assert not isinstance(first, Rejected)
     assert not isinstance(second, Rejected)

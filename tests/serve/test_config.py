@@ -42,7 +42,7 @@ def test_the_configuration_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         config.encoder = "none"
     with pytest.raises(ValueError, match="frozen"):
-        config.serve.port = 1  # type: ignore[misc]
+        config.serve.port = 1
 
 
 @pytest.mark.parametrize(

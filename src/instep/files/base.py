@@ -6,7 +6,8 @@ Laws (checked by `tests/files`):
   as a whole (missing, unreadable, without a needed column), and it names the file.
 - Memory is bounded: rows stream, sorting spills to disk, a line is at most `text.LINE_LIMIT` bytes. Layouts
   that aggregate (a catalogue out of invoice lines) hold one entry for each distinct item or user.
-- Events come in time order; rows of the same time keep the file's order.
+- Events come in time order; rows of the same time keep the file's order. Of several rows of one item or user
+  the last one counts.
 - Event ids are a function of the rows alone, neither of the file's name nor of when it was read: reading a
   file twice, or a longer version of it, gives the same rows the same ids.
 """
@@ -94,12 +95,14 @@ class Source(ABC):
 
     def rows(self, kind: Kind) -> Iterator[Outcome]:
         """The rows of one kind with their lines; event ids filled in; events in time order."""
-        from instep.files.order import in_time_order, with_ids
+        from instep.files.order import in_time_order, last_of_each
 
         if kind not in self.kinds:
             return iter(())
         outcomes = self._watched(self.read(kind))
-        return in_time_order(outcomes, self._counted) if kind == "events" else with_ids(outcomes)
+        if kind == "events":
+            return in_time_order(outcomes, self._counted)
+        return last_of_each(outcomes, self.notes)
 
     def items(self) -> Iterator[Record | Rejected]:
         """The catalogue, as `ItemPut` records."""

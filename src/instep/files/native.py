@@ -14,7 +14,7 @@ import msgspec
 
 from instep.domain import Record
 from instep.files.base import Kind, Outcome, Read, Rejected, Source
-from instep.files.order import with_ids
+from instep.files.order import named
 from instep.files.tables import Row, Table, raw_row
 
 NESTED: Final = ("context", "fields", "item_ids", "propensities")
@@ -32,7 +32,10 @@ class NativeSource(Source):
 
     def rows(self, kind: Kind) -> Iterator[Outcome]:
         """The records in the file's order: it is the order in which they were learned."""
-        return with_ids(self._watched(self.read(kind))) if kind in self.kinds else iter(())
+        if kind not in self.kinds:
+            return iter(())
+        watched = self._watched(self.read(kind))
+        return (named(each) if isinstance(each, Read) else each for each in watched)
 
     def read(self, kind: Kind) -> Iterator[Outcome]:
         """Each row as the record it was."""

@@ -13,6 +13,7 @@ import msgspec
 from instep.domain import Record
 from instep.files.base import Outcome, Read, Rejected
 
+REPLACED = "row replaced by a later one of the same id"
 _RECORD = msgspec.msgpack.Decoder(Record)
 
 
@@ -37,17 +38,38 @@ def _hash(body: bytes, occurrence: int) -> str:
     return hashlib.blake2b(body + occurrence.to_bytes(8, "little"), digest_size=16).hexdigest()
 
 
-def with_ids(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
-    """Give item and user records without an id the hash of what they say, whenever they were read."""
-    for outcome in outcomes:
-        if isinstance(outcome, Rejected):
-            yield outcome
-        elif outcome.record.event_id:
-            yield msgspec.structs.replace(outcome, derived=False)
-        else:
-            timeless = msgspec.structs.replace(outcome.record, timestamp=0.0)
-            record = msgspec.structs.replace(outcome.record, event_id=content_id(timeless))
-            yield msgspec.structs.replace(outcome, record=record)
+def named(outcome: Read) -> Read:
+    """An item's or user's record with an id: its own, or the hash of what it says, whenever it was read."""
+    if outcome.record.event_id:
+        return msgspec.structs.replace(outcome, derived=False)
+    timeless = msgspec.structs.replace(outcome.record, timestamp=0.0)
+    record = msgspec.structs.replace(outcome.record, event_id=content_id(timeless))
+    return msgspec.structs.replace(outcome, record=record)
+
+
+def last_of_each(outcomes: Iterator[Outcome], notes: Counter[str]) -> Iterator[Outcome]:
+    """Rejects at once; then one record for each item or user: the last one, for it would replace the others.
+
+    Args:
+        outcomes: rows of items or of users, in the file's order.
+        notes: where the rows that were replaced are counted.
+    """
+    with closing(_spill("id TEXT UNIQUE, line INT, file TEXT, derived INT, body BLOB")) as spill:
+        for outcome in outcomes:
+            if isinstance(outcome, Rejected):
+                yield outcome
+                continue
+            read = named(outcome)
+            key = getattr(read.record, "item_id", read.record.user_id)
+            body = msgspec.msgpack.encode(read.record)
+            row = (key, read.line, read.file, read.derived, body)
+            if spill.execute("DELETE FROM rows WHERE id = ?", (key,)).rowcount:
+                notes[REPLACED] += 1
+            spill.execute("INSERT INTO rows (id, line, file, derived, body) VALUES (?, ?, ?, ?, ?)", row)
+        for line, file, derived, body in spill.execute(
+            "SELECT line, file, derived, body FROM rows ORDER BY seq"
+        ):
+            yield Read(_RECORD.decode(body), line, file, bool(derived))
 
 
 def in_time_order(outcomes: Iterator[Outcome], counted: Callable[[int], None]) -> Iterator[Outcome]:
@@ -60,11 +82,7 @@ def in_time_order(outcomes: Iterator[Outcome], counted: Callable[[int], None]) -
         outcomes: rows in the file's order.
         counted: called with the number of records before the first one is yielded.
     """
-    with closing(sqlite3.connect("")) as spill:
-        spill.execute("PRAGMA journal_mode = OFF")
-        spill.execute(
-            "CREATE TABLE rows (seq INTEGER PRIMARY KEY, time REAL, line INT, file TEXT, id TEXT, body BLOB)"
-        )
+    with closing(_spill("time REAL, line INT, file TEXT, id TEXT, body BLOB")) as spill:
         batch: list[tuple[float, int, str, str, bytes]] = []
         total = 0
         for outcome in outcomes:
@@ -81,6 +99,13 @@ def in_time_order(outcomes: Iterator[Outcome], counted: Callable[[int], None]) -
         _insert(spill, batch)
         counted(total)
         yield from _sorted(spill)
+
+
+def _spill(columns: str) -> sqlite3.Connection:
+    spill = sqlite3.connect("")
+    spill.execute("PRAGMA journal_mode = OFF")
+    spill.execute(f"CREATE TABLE rows (seq INTEGER PRIMARY KEY, {columns})")
+    return spill
 
 
 def _insert(spill: sqlite3.Connection, batch: list[tuple[float, int, str, str, bytes]]) -> None:
