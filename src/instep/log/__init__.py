@@ -1,7 +1,7 @@
 """The append-only log of every record: the one source of truth.
 
-`open_log` turns an address into a log: ``memory://``, ``sqlite:///absolute/path``, or the scheme of a plugin that
-registers a callable (address -> `Log`) in the entry-point group ``instep.logs`` under its scheme's name.
+`open_log` turns an address into a log: ``memory://``, ``sqlite:///absolute/path``, or the scheme of a
+plugin, which registers a callable (address -> `Log`) under it in the entry-point group ``instep.logs``.
 """
 
 from __future__ import annotations

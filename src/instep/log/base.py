@@ -8,7 +8,7 @@ Laws (checked by `instep.testing.LogContract`):
 - One batch is atomic: after a crash all of it is there or none.
 - `erase` removes the named users' records physically: no byte of their ids stays in any file.
 - A record that fails its checksum raises `LogCorrupt` with its offset; it is never skipped silently.
-- A write that fails acknowledges and applies nothing (`Unavailable`); the log works again when the cause is gone.
+- A write that fails is neither acknowledged nor applied (`Unavailable`); the log works on after it.
 - A subscriber that raises has left the state behind the log: its writer gets the exception, and the log
   refuses every further write with `Unavailable`, since only a restart (which replays) reunites the two.
 """

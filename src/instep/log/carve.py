@@ -1,7 +1,7 @@
 """Reading records straight from the pages of an SQLite file, when SQLite itself no longer can.
 
-A record's checksum covers its offset and payload, so a row is known to be sound wherever it is found: no schema, no
-page that points to it and no length of the file need be right.
+A record's checksum covers its offset and payload, so a row is known to be sound wherever it is found: no
+schema, no page that points to it and no length of the file need be right.
 
 Source: https://www.sqlite.org/fileformat2.html, sections 1.6 and 2.1.
 """

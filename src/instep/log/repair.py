@@ -15,9 +15,11 @@ from instep.log.carve import Pages
 from instep.log.codec import unseal
 from instep.log.sqlite_file import (
     FileLock,
+    NewerVersion,
     create,
     finish_repair,
     open_writer,
+    remove,
     set_tail,
     sync_folder,
     tail_checksum,
@@ -51,8 +53,8 @@ class RepairReport(msgspec.Struct, frozen=True):
             return f"{self.path}: sound, {self.kept} records."
         spans = ", ".join(f"{a}" if a == b else f"{a} to {b}" for a, b in self.lost) or "none"
         return (
-            f"{self.path}: kept {self.kept} records; lost offsets: {spans}. The damaged file is {self.damaged}: "
-            "it still holds personal data, so delete it when it is of no more use."
+            f"{self.path}: kept {self.kept} records; lost offsets: {spans}. The damaged file is "
+            f"{self.damaged}: it still holds personal data, so delete it when it is of no more use."
         )
 
 
@@ -79,8 +81,8 @@ def examine(path: str | Path) -> tuple[str, ...]:
 def repair(path: str | Path) -> RepairReport:
     """Copy every sound record of a damaged log to a new file, which takes its place.
 
-    The damaged file is kept beside it as ``<path>.damaged-1`` (or the next free number). Offsets stay what they
-    were; a lost one stays unused. Safe to repeat when it was interrupted. A sound file is left as it is.
+    The damaged file is kept beside it as ``<path>.damaged-1`` (or the next free number). Offsets stay what
+    they were; a lost one stays unused. Safe to repeat when it was interrupted. A sound file is left as it is.
 
     A snapshot of the state that reaches into the lost offsets no longer agrees with the log: delete it.
 
@@ -91,7 +93,7 @@ def repair(path: str | Path) -> RepairReport:
         What was kept and what was lost.
 
     Raises:
-        ConfigError: the file is missing or in use, or there is no room for the new one.
+        ConfigError: the file is missing, in use, of a newer version or not a log; or there is no room.
     """
     path = _existing(path)
     lock = FileLock(path)
@@ -101,14 +103,20 @@ def repair(path: str | Path) -> RepairReport:
         if not problems:
             return RepairReport(path, (), kept, (), end, None)
         rescued, repaired = Path(f"{path}.rescued"), Path(f"{path}.repaired")
-        rescued.unlink(missing_ok=True)
+        remove(rescued)
         try:
             create(rescued)
             kept, lost, end = _rescue(path, rescued)
+            if not end:
+                raise ConfigError(
+                    f"{path} is unchanged: no record of a log was found in it; restore a backup"
+                )
             os.replace(rescued, repaired)
             sync_folder(path)
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(f"{path} is unchanged: its repair could not be written: {error}") from error
+        finally:
+            remove(rescued)
         return RepairReport(path, problems, kept, lost, end, finish_repair(path))
     finally:
         lock.release()
@@ -139,6 +147,8 @@ def _examine(path: Path) -> tuple[tuple[str, ...], int, int]:
             found = [row[0].decode() for row in db.execute("PRAGMA integrity_check(10)")]
             problems += [f"{path}: {line}" for line in found if line != "ok"]
             return tuple(problems), kept, end
+    except NewerVersion:
+        raise
     except ConfigError as error:
         return (*problems, str(error)), kept, 0
     except sqlite3.Error as error:

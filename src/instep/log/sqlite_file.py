@@ -39,6 +39,10 @@ def repair_hint(path: Path) -> str:
     return f"run `instep verify {path.parent} --repair`, or restore {path.name} from a backup"
 
 
+class NewerVersion(ConfigError):
+    """The file was written by a later Instep: nothing here may touch it."""
+
+
 class FileLock:
     """Makes one process, and one log in it, the only user of a path.
 
@@ -84,12 +88,24 @@ def open_writer(path: Path) -> sqlite3.Connection:
         ConfigError: not a log, damaged, or of a newer version.
     """
     finish_repair(path)
+    wal = Path(f"{path}-wal")
     if not path.exists():
+        if wal.exists():
+            raise ConfigError(
+                f"{path} is missing, but its {wal.name} is there; put both back from one backup"
+            )
         create(path)
     elif path.stat().st_size == 0:
         raise ConfigError(f"{path} is empty, so its records are lost; {repair_hint(path)}")
-    if lost := hidden_commits(Path(f"{path}-wal")):
-        raise ConfigError(f"{path}-wal: a bad checksum hides {lost} committed writes; {repair_hint(path)}")
+    if lost := hidden_commits(wal):
+        raise ConfigError(f"{wal}: a bad checksum hides {lost} committed writes; {repair_hint(path)}")
+    if not os.access(path, os.W_OK):
+        raise ConfigError(f"{path} is not writable for this user; change its owner or mode")
+    with path.open("rb") as file:
+        if not file.read(20).endswith(
+            b"\2\2"
+        ):  # other versions of the format make a file read-only, or foreign
+            raise ConfigError(f"{path} is not an Instep log, or its header is damaged; {repair_hint(path)}")
     try:
         db = _connect(path)
         try:
@@ -115,8 +131,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 def create(path: Path) -> None:
     """Make an empty log, all or nothing: a file of that name is always a complete log."""
     unfinished = Path(f"{path}.new")
-    for suffix in ("", "-journal", "-wal", "-shm"):
-        Path(f"{unfinished}{suffix}").unlink(missing_ok=True)
+    remove(unfinished)
     try:
         os.close(os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
         db = _connect(unfinished)
@@ -132,6 +147,12 @@ def create(path: Path) -> None:
         sync_folder(path)
     except (OSError, sqlite3.Error) as error:
         raise ConfigError(f"{path} cannot be created: {error}") from error
+
+
+def remove(path: Path) -> None:
+    """Delete a database and the files SQLite keeps beside it."""
+    for suffix in ("-journal", "-wal", "-shm", ""):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def set_tail(db: sqlite3.Connection, end: int) -> None:
@@ -196,7 +217,7 @@ def _check(path: Path, db: sqlite3.Connection) -> None:
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise ConfigError(f"{path} is not an Instep log; choose another folder, or {repair_hint(path)}")
     if version > SCHEMA_VERSION:
-        raise ConfigError(
+        raise NewerVersion(
             f"{path} has schema version {version}, this Instep reads up to {SCHEMA_VERSION}; upgrade Instep"
         )
     if dict(db.execute("SELECT name, sql FROM sqlite_schema")) != TABLES or version != SCHEMA_VERSION:

@@ -1,8 +1,8 @@
 """Reading SQLite's write-ahead log, to notice what SQLite does not say.
 
 When SQLite opens a database it takes the write-ahead log up to the first frame with a bad checksum and drops
-the rest without a word. After a power cut that is right: the last write may be torn, and was not acknowledged.
-But two or more complete writes behind a bad frame were acknowledged, and are hidden by damage.
+the rest without a word. After a power cut that is right: the last write may be torn, and nobody was told
+of it. But two or more complete writes behind a bad frame were acknowledged, and are hidden by damage.
 
 Source: https://www.sqlite.org/fileformat2.html, section 4.
 """
@@ -55,13 +55,14 @@ def read_frames(wal: Path) -> WalFrames:
     state = _sums(np.frombuffer(raw, words, 6)[None], (0, 0))[0]
     sound_header = state == (int.from_bytes(raw[24:28], "big"), int.from_bytes(raw[28:32], "big"))
     salt = int.from_bytes(raw[16:24], "big") if sound_header else frames["salt"][0]
-    current = frames["salt"] == salt
-    frames = frames[: len(frames) if current.all() else int(np.argmin(current))]
+    current = np.flatnonzero(frames["salt"] == salt)  # what follows them is left over from before a restart
+    frames = frames[: current[-1] + 1 if len(current) else 0]
     if not sound_header or not len(frames):
         return WalFrames(frames, 0, sound_header)
     heads = np.frombuffer(frames[["page", "commit"]].copy().tobytes(), "u1").reshape(len(frames), -1)[:, :8]
     body = np.concatenate([heads, frames["image"]], axis=1).view(words)
     good = [got == tuple(kept) for got, kept in zip(_sums(body, state), frames["sums"].tolist(), strict=True)]
+    good = [sums and kept == salt for sums, kept in zip(good, frames["salt"].tolist(), strict=True)]
     return WalFrames(frames, good.index(False) if False in good else len(good), True)
 
 
