@@ -31,7 +31,7 @@ def read_events(body: bytes) -> Event | list[Event]:
     """
     try:
         events: Event | list[Event] = _one_or_list.decode(body)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         if str(error) != "Object contains unknown field `events`":
             raise unreadable(error, body, "events") from None
         events = _wrapped.decode(body).events

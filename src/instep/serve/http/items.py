@@ -41,7 +41,7 @@ def read_items(body: bytes) -> list[Fields]:
     """
     try:
         items: Fields | list[Fields] = _one_or_list.decode(body)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:
         raise unreadable(error, body, "items") from None
     if isinstance(items, dict):
         items = _wrapped.decode(body).items if "items" in items and "item_id" not in items else [items]

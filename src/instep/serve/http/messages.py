@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from instep.domain import Receipt
+from instep.guard.values import CATEGORIES, CONTEXT_KEYS, TEXT_BYTES
 
 _ID_PATTERN: Final = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f\u2028\u2029]*\S)?$"
 _ACCOUNT_PATTERN: Final = r"^(?!session:)" + _ID_PATTERN[1:]
@@ -60,7 +61,7 @@ class Event(msgspec.Struct, forbid_unknown_fields=True):
     event_id: (
         Annotated[Id, Meta(description="a repeat is acknowledged, not counted; made here when absent")] | None
     ) = None
-    context: Annotated[dict[str, Any], Meta(max_length=64, extra_json_schema=SCALARS)] | None = None
+    context: Annotated[dict[str, Any], Meta(max_length=CONTEXT_KEYS, extra_json_schema=SCALARS)] | None = None
 
 
 class Events(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,7 +83,8 @@ class RecommendationQuery(msgspec.Struct, forbid_unknown_fields=True):
     session: SessionId | None = None
     n: Annotated[int, Meta(ge=1, le=1000, description="how many items")] = 10
     context: Annotated[
-        dict[str, Any], Meta(max_length=64, description="device, weather ...", extra_json_schema=SCALARS)
+        dict[str, Any],
+        Meta(max_length=CONTEXT_KEYS, description="device, weather ...", extra_json_schema=SCALARS),
     ] = {}
     categories: Annotated[
         tuple[Id, ...], Meta(max_length=1000, description="only items in one of these")
@@ -135,18 +137,18 @@ class SlateItems(msgspec.Struct):
 class ItemFields(msgspec.Struct):
     """Fields of an item, all optional; null means none. Every other field is kept as an attribute."""
 
-    title: Annotated[str, Meta(max_length=1024)] | None = None
-    description: Annotated[str, Meta(max_length=16384)] | None = None
-    categories: Annotated[list[Id], Meta(max_length=64)] | None = None
-    brand: Annotated[str, Meta(max_length=256)] | None = None
-    author: Annotated[str, Meta(max_length=1024)] | None = None
+    title: Annotated[str, Meta(max_length=TEXT_BYTES["title"])] | None = None
+    description: Annotated[str, Meta(max_length=TEXT_BYTES["description"])] | None = None
+    categories: Annotated[list[Id], Meta(max_length=CATEGORIES)] | None = None
+    brand: Annotated[str, Meta(max_length=TEXT_BYTES["brand"])] | None = None
+    author: Annotated[str, Meta(max_length=TEXT_BYTES["author"])] | None = None
     price: Annotated[float, Meta(ge=0)] | None = None
     stock: (
         Annotated[float, Meta(ge=0, description="units left; 0 takes it out of recommendations")] | None
     ) = None
-    language: Annotated[str, Meta(max_length=16, description="BCP 47")] | None = None
-    image: Annotated[str, Meta(max_length=1024)] | None = None
-    audio: Annotated[str, Meta(max_length=1024)] | None = None
+    language: Annotated[str, Meta(max_length=TEXT_BYTES["language"], description="BCP 47")] | None = None
+    image: Annotated[str, Meta(max_length=TEXT_BYTES["image"])] | None = None
+    audio: Annotated[str, Meta(max_length=TEXT_BYTES["audio"])] | None = None
     published_at: Instant | None = None
     expires_at: Instant | None = None
     hidden: bool | None = None

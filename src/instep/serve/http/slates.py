@@ -8,6 +8,7 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from instep.domain import Context, SlateItem
+from instep.guard import check_id
 from instep.serve.http.messages import (
     Categories,
     CountQuery,
@@ -56,7 +57,7 @@ async def recommend(service: Service, request: Request) -> SlateAnswer:
 
 async def similar(service: Service, request: Request) -> SlateItems:
     """Items like this one."""
-    (item_id,) = request.names
+    item_id = check_id(request.names[0], "item_id")
     query: CountQuery = request.query
     if service.flow.item(item_id) is None:
         raise Refusal(404, "there is no item with this id")
@@ -66,9 +67,8 @@ async def similar(service: Service, request: Request) -> SlateItems:
 async def trending(service: Service, request: Request) -> SlateItems:
     """What is popular now, everywhere or in one category."""
     query: TrendingQuery = request.query
-    return SlateItems(
-        _entries(await asyncio.to_thread(service.flow.trending, query.n, query.category, time()))
-    )
+    category = None if query.category is None else check_id(query.category, "category")
+    return SlateItems(_entries(await asyncio.to_thread(service.flow.trending, query.n, category, time())))
 
 
 async def search(service: Service, request: Request) -> SlateItems:
