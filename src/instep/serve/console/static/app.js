@@ -107,6 +107,9 @@ function Shelves({ store, shortcuts }) {
   const { shelves, seed, history, category, search, categories } = store.state;
   const shelf = (name, heading, note) =>
     html`<${Shelf} key=${name} name=${name} heading=${heading} note=${note} shelf=${shelves[name]} store=${store} shortcuts=${shortcuts} />`;
+  useEffect(() => {
+    if (search.status === "loading") document.getElementById("shelf-search")?.scrollIntoView({ block: "nearest" });
+  }, [search.status]);
   const bare = shelves.foryou.status === "ready" && !shelves.foryou.items.length && !shelves.trending.items.length && !categories.length;
   return html`<main id="shelves" tabindex="-1">
     ${search.status === "idle"
@@ -149,7 +152,7 @@ function KeyDialog({ store, onClose }) {
     <h2>${words.keyTitle}</h2>
     <form onSubmit=${submit}>
       <label for="key">${words.keyLabel}</label>
-      <input id="key" class="field" name="key" type="password" autocomplete="off" required autofocus />
+      <input id="key" class="field" name="key" type="password" autocomplete="off" required data-first />
       <p class="muted">${words.keyNote}</p>
       <button class="button primary">${words.keyUse}</button>
     </form>

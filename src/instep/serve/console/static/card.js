@@ -130,7 +130,7 @@ export function Card({ entry, store, move, place, current, onFocus, shortcuts })
     </div>
     <button type="button" class="why" tabindex=${current ? 0 : -1} aria-expanded=${whyOpen} aria-controls=${whyOpen ? panel : null}
       title=${words.why} onClick=${() => setWhy(!whyOpen)}>
-      <span class="sr">${words.why}${words.colon}</span>${headline(words, store, entry)}
+      <span class="why-words"><span class="sr">${words.why}${words.colon}</span>${headline(words, store, entry)}</span>
     </button>
     <${Acts} title=${title} opinion=${opinion} act=${act} focusable=${current} rating=${rating} setRating=${setRating} />
   </article>`;

@@ -10,10 +10,11 @@ export function Dialog({ label, onClose, kind = "", children }) {
   useEffect(() => {
     const before = document.activeElement;
     box.current.showModal();
+    box.current.querySelector("[data-first]")?.focus();
     return () => {
       // Preact takes the element away, and the browser does not give the focus back then.
       // The card it was opened from may have left its shelf: then the first card has it.
-      const there = before.isConnected ? before : document.querySelector('.poster[tabindex="0"]');
+      const there = before.isConnected ? before : (document.querySelector('.poster[tabindex="0"]') ?? document.getElementById("shelves"));
       there?.focus({ preventScroll: true });
     };
   }, []);

@@ -47,7 +47,7 @@ function UserList({ store, onPick, label }) {
   };
   return html`<div class="users">
     <label for="find-user">${label}</label>
-    <input id="find-user" class="field" type="search" autocomplete="off" autofocus spellcheck=${false} placeholder=${words.findUser}
+    <input id="find-user" class="field" type="search" autocomplete="off" data-first spellcheck=${false} placeholder=${words.findUser}
       role="combobox" aria-expanded="true" aria-controls="users-found" aria-autocomplete="list"
       aria-activedescendant=${at >= 0 ? `found-${at}` : null} value=${prefix} onInput=${(e) => setPrefix(e.target.value)} onKeyDown=${move} />
     <ul class="users-found" id="users-found" role="listbox" aria-label=${label} ref=${list}>

@@ -134,7 +134,7 @@ export function look(item) {
   const other = (h + (r() < 0.5 ? 38 : 160) + r() * 30) % 360;
   return {
     ground: `oklch(${(0.27 + r() * 0.08).toFixed(3)} ${(0.06 + r() * 0.05).toFixed(3)} ${h.toFixed(0)})`,
-    light: `oklch(${(0.72 + r() * 0.1).toFixed(3)} ${(0.1 + r() * 0.05).toFixed(3)} ${other.toFixed(0)})`,
+    light: `oklch(${(0.76 + r() * 0.08).toFixed(3)} ${(0.1 + r() * 0.05).toFixed(3)} ${other.toFixed(0)})`,
     middle: `oklch(${(0.44 + r() * 0.08).toFixed(3)} ${(0.09 + r() * 0.04).toFixed(3)} ${h.toFixed(0)})`,
     drawing: seed % DRAWINGS.length,
     face: FACES[Math.floor(r() * FACES.length)],

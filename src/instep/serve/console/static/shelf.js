@@ -22,7 +22,10 @@ function useKeptFocus(list, order) {
     place.current = [...list.current.children].indexOf(target.closest("li"));
   };
   const left = ({ target }) => {
-    if (target.isConnected && document.hasFocus()) place.current = null;
+    // A card being taken away also loses the focus: only afterwards is it seen whether it is still there.
+    queueMicrotask(() => {
+      if (target.isConnected && document.hasFocus()) place.current = null;
+    });
   };
   return { focused, left };
 }
@@ -104,7 +107,7 @@ export function Shelf({ name, heading, note, shelf, store, shortcuts, children }
     if (shelf.status === "loading" && !shelf.items.length) return html`<${Skeletons} />`;
     if (!shelf.items.length && shelf.status === "failed") return null; // the problem itself is shown beside the shelves
     if (!shelf.items.length) return html`<p class="muted empty">${words.emptyShelf}</p>`;
-    return html`<ul class="cards" role="list" ref=${list} onKeyDown=${arrows} onFocusin=${keep.focused} onFocusout=${keep.left}>
+    return html`<ul class="cards" role="list" ref=${list} onKeyDown=${arrows} onfocusin=${keep.focused} onfocusout=${keep.left}>
       ${shelf.items.map(
         (entry, position) => html`<li key=${entry.item_id} data-id=${entry.item_id}>
           <${Card} entry=${entry} store=${store} move=${shelf.moves?.get(entry.item_id)} shortcuts=${shortcuts}
