@@ -217,12 +217,14 @@ def test_any_text_is_an_id_in_its_normal_form_or_is_refused(text: str) -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
 )
+NAMES = st.sampled_from(["title", "price", "categories", "hidden", "x"]) | st.text(max_size=5)
 
 
-@given(st.dictionaries(st.sampled_from(["title", "price", "categories", "hidden", "x"]) | st.text(), JSON))
+@given(st.dictionaries(NAMES, JSON, max_size=4))
 def test_fields_that_pass_can_always_be_stored_and_come_back_equal(fields: dict[str, Any]) -> None:
     try:
         record = check_record(ItemPut("e", "i", NOW, fields), NOW, LIMITS)

@@ -145,7 +145,7 @@ def check_context_values(value: object, field: str = "context") -> None:
     Traceback (most recent call last):
     instep.domain.errors.InvalidRequest: context.device: must be a string, a number or a boolean, not list
     """
-    if not isinstance(value, Mapping):
+    if type(value) is not dict:
         raise InvalidRequest(f"must be an object, not {type(value).__name__}", field)
     if len(value) > CONTEXT_KEYS:
         raise InvalidRequest(f"must have at most {CONTEXT_KEYS} keys, not {len(value)}", field)
@@ -174,7 +174,7 @@ def check_fields(fields: object, known: bool = True) -> dict[str, Any] | None:
     Raises:
         InvalidRequest: a name, a type or a size is wrong.
     """
-    if not isinstance(fields, dict):
+    if type(fields) is not dict:
         raise InvalidRequest(f"must be an object, not {type(fields).__name__}", "fields")
     if len(fields) > FIELD_COUNT:
         raise InvalidRequest(f"must have at most {FIELD_COUNT} fields, not {len(fields)}", "fields")
@@ -279,7 +279,7 @@ def _weigh(value: object, field: str, depth: int, entries: list[int]) -> int:
         return sum(
             _weigh(entry, f"{field}[{place}]", depth + 1, entries) for place, entry in enumerate(value)
         )
-    if isinstance(value, Mapping):
+    if type(value) is dict:
         total = 0
         for name, entry in value.items():
             check_id(name, f"{field} (a name)")

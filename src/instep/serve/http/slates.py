@@ -89,10 +89,15 @@ def _entries(items: Iterable[SlateItem]) -> list[SlateEntry]:
             item.score,
             item.propensity,
             item.sources,
-            [ReasonAnswer(reason.signal, reason.contribution, reason.because) for reason in item.reasons],
+            [ReasonAnswer(reason.signal, reason.contribution, reason.because) for reason in item.reasons]
+            if item.reasons
+            else _NO_REASONS,
         )
         for item in items
     ]
+
+
+_NO_REASONS: Final[list[ReasonAnswer]] = []
 
 
 ROUTES: Final = (
