@@ -16,7 +16,8 @@ function useKeptFocus(list, order) {
   useLayoutEffect(() => {
     if (place.current === null || document.activeElement !== document.body) return;
     const posters = list.current?.querySelectorAll(".poster") ?? [];
-    posters[Math.min(place.current, posters.length - 1)]?.focus();
+    // It stands where the focused one stood; while it still slides there, the page must not scroll after it.
+    posters[Math.min(place.current, posters.length - 1)]?.focus({ preventScroll: true });
   }, [order]);
   const focused = ({ target }) => {
     place.current = [...list.current.children].indexOf(target.closest("li"));

@@ -26,10 +26,49 @@ const because = {
   share: "shared",
 };
 
-// One entry a signal of the ranker: the words without and with the item of the history that it rests on.
-const signals = {};
+// One entry a signal of the ranker (`instep.score.signals`): its topic, and its words when it rests on an item of the
+// history. The topics claim nothing about high or low: a signal may count either way.
+const signals = {
+  popular_300_events: { alone: "Popularity at this moment" },
+  popular_3000_events: { alone: "Popularity just now" },
+  popular_hours: { alone: "Popularity in the last hours" },
+  popular_day: { alone: "Popularity today" },
+  popular_week: { alone: "Popularity this week" },
+  popular_month: { alone: "Popularity this month" },
+  popular_ever: { alone: "Popularity over all time" },
+  popular_stage: { alone: "Popularity with viewers as far along as you" },
+  next: { alone: "What follows your history", from: (title) => `Follows ${title}` },
+  around: { alone: "What is chosen around your history", from: (title) => `Chosen around ${title}` },
+  together: { alone: "What goes with your history", from: (title) => `Goes with ${title}` },
+  pattern: { alone: "The pattern of your history", from: (title) => `Fits a pattern with ${title}` },
+  sequence: { alone: "The order of your history", from: (title) => `Comes later than ${title}` },
+  vectors: { alone: "The taste you share with others", from: (title) => `Shares its audience with ${title}` },
+  text_recent: { alone: "Text like your last choices", from: (title) => `Text similar to ${title}` },
+  text_profile: { alone: "Text like your whole history", from: (title) => `Text close to ${title}` },
+  text: { alone: "What the text says", from: (title) => `Text similar to ${title}` },
+  new: { alone: "How long it has been here" },
+  idle: { alone: "How lately somebody chose it" },
+  liked: { alone: "How well others like it" },
+  category: { alone: "Your usual categories", from: (title) => `Same categories as ${title}` },
+  disliked: { alone: "What you declined", from: (title) => `Resembles ${title}, which you declined` },
+  again: { alone: "You chose it before", from: (title) => `You chose ${title} before` },
+  again_often: { alone: "How often you chose it", from: (title) => `How often you chose ${title}` },
+  constant: { alone: "The same for every item" },
+  trending: { alone: "Trending now" },
+};
 
-const sources = {};
+// One entry a retriever (`instep.retrieve`): who found the item.
+const sources = {
+  neighbours: "Goes with your history",
+  trending: "Trending now",
+  category: "Trending in this category",
+  fresh: "New here",
+  text: "Close in meaning",
+  dense: "Close to your taste",
+  again: "You chose it before",
+  asked: "Looked up",
+  search: "Close in meaning",
+};
 
 export const en = {
   pageTitle: "Instep: live recommendations",
@@ -117,7 +156,7 @@ export const en = {
   signals,
   reason: (signal, title) => {
     const known = signals[signal];
-    if (known) return title ? known.from(title) : known.alone;
+    if (known) return title && known.from ? known.from(title) : known.alone;
     return title ? `“${signal}” signal, from ${title}` : `“${signal}” signal`;
   },
   against: (reason) => `against: ${reason}`,

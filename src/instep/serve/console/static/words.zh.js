@@ -24,10 +24,49 @@ const because = {
   share: "分享过",
 };
 
-// 排序器的每个信号一条：不带依据与带依据（历史中的某一项）的说法。
-const signals = {};
+// 排序器的每个信号一条（见 `instep.score.signals`）：信号的主题，以及依据历史中某一项时的说法。
+// 主题只说明“看的是什么”，不断言高低，因为同一信号可能加分，也可能减分。
+const signals = {
+  popular_300_events: { alone: "此刻热度" },
+  popular_3000_events: { alone: "近期热度" },
+  popular_hours: { alone: "近几小时热度" },
+  popular_day: { alone: "今日热度" },
+  popular_week: { alone: "本周热度" },
+  popular_month: { alone: "本月热度" },
+  popular_ever: { alone: "长期热度" },
+  popular_stage: { alone: "与你阶段相近的人群中的热度" },
+  next: { alone: "常接在你看过的内容之后", from: (title) => `常接在“${title}”之后` },
+  around: { alone: "常与你看过的内容相邻", from: (title) => `常与“${title}”相邻出现` },
+  together: { alone: "常与你看过的内容搭配", from: (title) => `常与“${title}”一起被选择` },
+  pattern: { alone: "符合你的选择规律", from: (title) => `与“${title}”规律相合` },
+  sequence: { alone: "符合你的选择顺序", from: (title) => `多在“${title}”之后被选择` },
+  vectors: { alone: "与你口味相近的人的选择", from: (title) => `与“${title}”受众相近` },
+  text_recent: { alone: "文字与你最近的选择相近", from: (title) => `文字与“${title}”相近` },
+  text_profile: { alone: "文字与你的整体历史相近", from: (title) => `文字接近“${title}”` },
+  text: { alone: "文字内容", from: (title) => `文字与“${title}”相近` },
+  new: { alone: "上架时间" },
+  idle: { alone: "最近一次被选择的时间" },
+  liked: { alone: "大家的评价" },
+  category: { alone: "你常选的类目", from: (title) => `与“${title}”类目相同` },
+  disliked: { alone: "与你拒绝过的内容的相似程度", from: (title) => `与你拒绝过的“${title}”相似` },
+  again: { alone: "你选过它", from: (title) => `你选过“${title}”` },
+  again_often: { alone: "你选过它的次数", from: (title) => `你选过“${title}”的次数` },
+  constant: { alone: "各项相同的基准" },
+  trending: { alone: "正在流行" },
+};
 
-const sources = {};
+// 每个召回来源一条（见 `instep.retrieve`）：是谁找到了它。
+const sources = {
+  neighbours: "与你的历史相关",
+  trending: "正在流行",
+  category: "本类目热门",
+  fresh: "新上架",
+  text: "语义相近",
+  dense: "贴近你的口味",
+  again: "你选过它",
+  asked: "按需查找",
+  search: "语义相近",
+};
 
 // 常见类目的译名；没有译名的照原样显示。
 const categories = {
@@ -151,7 +190,7 @@ export const zh = {
   signals,
   reason: (signal, title) => {
     const known = signals[signal];
-    if (known) return title ? known.from(title) : known.alone;
+    if (known) return title && known.from ? known.from(title) : known.alone;
     return title ? `信号“${signal}”，来自“${title}”` : `信号“${signal}”`;
   },
   against: (reason) => `不利因素：${reason}`,
