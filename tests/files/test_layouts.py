@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from instep.domain import ConfigError, Feedback, ItemPut, UserPut
+from instep.domain import ConfigError, Feedback, Impression, ItemPut, UserPut
 from instep.files import Rejected, demo_source, open_source
 
 RETAIL = Path(__file__).parents[3] / "shared" / "data" / "online_retail.parquet"
@@ -181,3 +181,114 @@ def test_a_layout_with_a_missing_column_names_it(tmp_path: Path) -> None:
     path.write_text("InvoiceNo,StockCode\n")
     with pytest.raises(ConfigError, match=r"column Description, Quantity, .* is missing"):
         open_source(path, format="uci-online-retail")
+
+
+def test_amazon_personalize_is_told_by_its_columns(tmp_path: Path) -> None:
+    (tmp_path / "interactions.csv").write_text(
+        "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE,DEVICE\nu1,i1,1714550400,Purchase,2,phone\n"
+    )
+    (tmp_path / "catalogue.csv").write_text(
+        "ITEM_ID,GENRES,CATEGORY_L1,PRICE,CREATION_TIMESTAMP,COLOUR\ni1,Tea|Hot,Drinks,4.5,1714550000,green\n"
+    )
+    (tmp_path / "people.csv").write_text("USER_ID,AGE\nu1,30\n")
+    source = open_source(tmp_path)
+    assert (source.format, source.kinds) == ("amazon-personalize", ("items", "users", "events"))
+    (event,) = source.events()
+    assert isinstance(event, Feedback)
+    assert (event.user_id, event.item_id, event.timestamp, event.type, event.value) == (
+        "u1",
+        "i1",
+        1714550400.0,
+        "purchase",
+        2.0,
+    )
+    assert source.notes == {"column device is not read": 1}
+    (item,) = source.items()
+    assert isinstance(item, ItemPut)
+    assert item.fields == {
+        "categories": ["Tea", "Hot", "Drinks"],
+        "colour": "green",
+        "price": 4.5,
+        "published_at": 1714550000.0,
+    }
+    (user,) = source.users()
+    assert isinstance(user, UserPut)
+    assert user.fields == {"age": 30}
+
+
+def test_gorse_is_read_as_csv_and_as_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "feedback.csv").write_text(
+        "feedback_type,user_id,item_id,value,timestamp\nlike,u1,i1,,2024-05-01T08:00:00Z\n"
+    )
+    (tmp_path / "items.jsonl").write_text(
+        '{"ItemId": "i1", "IsHidden": true, "Categories": ["Tea"], "Timestamp": "2024-05-01T00:00:00Z", '
+        '"Comment": "Green tea", "Labels": {"x": 1}}\n'
+    )
+    source = open_source(tmp_path)
+    assert (source.format, source.kinds) == ("gorse", ("items", "events"))
+    (event,) = source.events()
+    assert isinstance(event, Feedback)
+    assert (event.user_id, event.type, event.value, event.timestamp) == ("u1", "like", None, 1714550400.0)
+    (item,) = source.items()
+    assert isinstance(item, ItemPut)
+    assert item.fields == {
+        "categories": ["Tea"],
+        "hidden": True,
+        "labels": {"x": 1},
+        "published_at": 1714521600.0,
+        "title": "Green tea",
+    }
+
+
+def test_mind_gives_impressions_and_the_clicks_on_them(tmp_path: Path) -> None:
+    (tmp_path / "behaviors.tsv").write_text(
+        "1\tU1\t11/15/2019 9:05:58 PM\tN9 N8\tN1-0 N2-1 N3-1\n2\tU1\tyesterday\t\tN1-0\n"
+    )
+    (tmp_path / "news.tsv").write_text('N1\tsports\tgolf\tA "quoted title\tSome text\thttps://x\t[]\t[]\n')
+    source = open_source(tmp_path)
+    assert source.format == "mind"
+    rejected, impression, first, second = source.events()
+    assert isinstance(rejected, Rejected)
+    assert rejected.line == 2
+    assert isinstance(impression, Impression)
+    assert (impression.item_ids, impression.policy, impression.timestamp) == (
+        ("N1", "N2", "N3"),
+        "mind",
+        1573851958.0,
+    )
+    for click, place in ((first, 1), (second, 2)):
+        assert isinstance(click, Feedback)
+        assert (click.type, click.slate_id, click.position) == ("click", impression.event_id, place)
+    assert source.notes == {"click history without times is not read": 1}
+    (news,) = source.items()
+    assert isinstance(news, ItemPut)
+    assert news.fields["title"] == 'A "quoted title'
+    assert (news.fields["categories"], news.timestamp) == (["sports", "golf"], 1573851958.0)
+
+
+def test_open_bandit_keeps_the_propensities(tmp_path: Path) -> None:
+    folder = tmp_path / "bts" / "men"
+    folder.mkdir(parents=True)
+    (folder / "men.csv").write_text(
+        ",timestamp,item_id,position,click,propensity_score,user_feature_0\n"
+        "0,2019-11-24 00:00:00.000001+00:00,30,2,1,0.05,a\n"
+        "1,2019-11-24 00:00:07+00:00,4,1,0,0.0,b\n"
+    )
+    (folder / "item_context.csv").write_text(",item_id,item_feature_0,item_feature_1\n0,30,-0.5,c4f\n")
+    source = open_source(folder)
+    assert source.format == "open-bandit"
+    rejected, impression, click = source.events()
+    assert isinstance(rejected, Rejected)
+    assert rejected.reason == "propensity_score: is not above 0 and at most 1: 0.0"
+    assert isinstance(impression, Impression)
+    assert (impression.item_ids, impression.propensities, impression.surface, impression.policy) == (
+        ("30",),
+        (0.05,),
+        "position-2",
+        "bts",
+    )
+    assert isinstance(click, Feedback)
+    assert (click.user_id, click.slate_id, click.position) == (impression.user_id, impression.event_id, 0)
+    (item,) = source.items()
+    assert isinstance(item, ItemPut)
+    assert item.fields == {"item_feature_0": -0.5, "item_feature_1": "c4f"}

@@ -149,6 +149,11 @@ def user_from_row(row: Row) -> UserPut:
     return UserPut(_event_id(row), user_id, _time(row), dict(sorted(_fields(row, USER_COLUMNS).items())))
 
 
+def build_record(kind: Kind, row: Row) -> Record:
+    """A row of Instep's columns as the record of its kind."""
+    return _BUILD[kind](row)
+
+
 _BUILD: dict[Kind, Callable[[Row], Record]] = {
     "events": event_from_row,
     "items": item_from_row,

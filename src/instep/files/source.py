@@ -9,16 +9,22 @@ from typing import get_args
 from instep.domain import ConfigError
 from instep.files.base import Kind, Source
 from instep.files.generic import GenericSource
+from instep.files.impressions import OPEN_BANDIT_COLUMNS, MindSource, OpenBanditSource
 from instep.files.movielens import LAYOUTS, MovieLensSource
 from instep.files.native import NativeSource
 from instep.files.retail import COLUMNS as RETAIL_COLUMNS
 from instep.files.retail import SECOND_EDITION, OnlineRetailSource
+from instep.files.services import GorseSource, PersonalizeSource, is_gorse, is_personalize
 from instep.files.tables import SUFFIXES, Table
 
 _LAYOUTS: Mapping[str, Callable[[Path], Source]] = {
     "instep": NativeSource,
     "movielens": MovieLensSource,
     "uci-online-retail": OnlineRetailSource,
+    "amazon-personalize": PersonalizeSource,
+    "gorse": GorseSource,
+    "mind": MindSource,
+    "open-bandit": OpenBanditSource,
 }
 FORMATS = ("auto", "generic", *_LAYOUTS)
 
@@ -64,10 +70,28 @@ def _found(path: Path) -> str:
         names = {name for name, *_ in layout.values()}
         if (folder / layout["events"][0]).is_file() and (path.is_dir() or path.name in names):
             return "movielens"
-    if path.is_file() and path.suffix.lower() in SUFFIXES:
+    if (folder / "behaviors.tsv").is_file() and (path.is_dir() or path.name in ("behaviors.tsv", "news.tsv")):
+        return "mind"
+    if (path / "item_context.csv").is_file() and (path / f"{path.resolve().name}.csv").is_file():
+        return "open-bandit"
+    if path.is_file():
+        return _by_columns(path) if path.suffix.lower() in SUFFIXES else "generic"
+    found = {
+        _by_columns(file) for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()
+    }
+    return next((name for name in ("amazon-personalize", "gorse") if name in found), "generic")
+
+
+def _by_columns(path: Path) -> str:
+    """The layout whose events a table holds."""
+    try:
         columns = set(Table(path).columns)
-        if "kind" in columns and "event_id" in columns:
-            return "instep"
-        if all(name in columns or SECOND_EDITION.get(name) in columns for name in RETAIL_COLUMNS):
-            return "uci-online-retail"
-    return "generic"
+    except ConfigError:  # the layout will say what is wrong
+        return "generic"
+    if "kind" in columns and "event_id" in columns:
+        return "instep"
+    if all(name in columns or SECOND_EDITION.get(name) in columns for name in RETAIL_COLUMNS):
+        return "uci-online-retail"
+    if columns >= OPEN_BANDIT_COLUMNS:
+        return "open-bandit"
+    return "amazon-personalize" if is_personalize(columns) else "gorse" if is_gorse(columns) else "generic"
