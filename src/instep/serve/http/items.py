@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 Fields = dict[str, Any]
 _MOMENTS: Final = ("published_at", "expires_at")
 _one_or_list: Final = msgspec.json.Decoder(Fields | list[Fields])
-_wrapped: Final = msgspec.json.Decoder(ItemList)
+
+
+class _Wrapped(msgspec.Struct, forbid_unknown_fields=True):
+    """An `ItemList` as it is read: its items as dictionaries, for structs would lose the attributes."""
+
+    items: list[Fields]
+
+
+_wrapped: Final = msgspec.json.Decoder(_Wrapped)
 
 
 def read_fields(body: bytes) -> Fields:

@@ -163,7 +163,7 @@ class ItemEntry(ItemFields, kw_only=True):
 class ItemList(msgspec.Struct, forbid_unknown_fields=True):
     """Several items: all are stored or none."""
 
-    items: Annotated[list[dict[str, Any]], Meta(max_length=MAX_ITEMS)]
+    items: Annotated[list[ItemEntry], Meta(max_length=MAX_ITEMS)]
 
 
 class UserAnswer(msgspec.Struct):

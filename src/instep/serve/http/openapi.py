@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
@@ -16,6 +17,7 @@ from instep.serve.http.problems import TITLES, Problem
 from instep.serve.http.routes import Route
 
 _REF: Final = "#/components/schemas/{name}"
+_CODE: Final = re.compile("`([^`]+)`")
 Json = dict[str, Any]
 
 
@@ -181,8 +183,8 @@ def _section(method: str, path: str, operation: Json) -> str:
     reads = f"<p>Body: {_kind(body)}</p>" if body else ""
     ((_, answer),) = operation["responses"]["200"]["content"].items()
     return (
-        f"<h3><b>{method.upper()}</b> <code>{escape(path)}</code></h3><p>{escape(operation['summary'])} "
-        f"{escape(operation.get('description', ''))}</p>{f'<table>{table}</table>' if table else ''}{reads}"
+        f"<h3><b>{method.upper()}</b> <code>{escape(path)}</code></h3><p>{_prose(operation['summary'])} "
+        f"{_prose(operation.get('description', ''))}</p>{f'<table>{table}</table>' if table else ''}{reads}"
         f"<p>Answer: {_kind(answer['schema'])}</p>"
     )
 
@@ -191,13 +193,22 @@ def _schema(name: str, schema: Json) -> str:
     required = set(schema.get("required", ()))
     rows = "".join(
         f"<tr><td><code>{escape(field)}</code>{' *' if field in required else ''}<td>{_kind(of_field)}"
-        f"<td>{escape(_about(of_field))}"
+        f"<td>{_prose(_about(of_field))}"
         for field, of_field in schema.get("properties", {}).items()
     )
     return (
-        f'<h3 id="{escape(name)}">{escape(name)}</h3><p>{escape(schema.get("description", ""))}</p>'
+        f'<h3 id="{escape(name)}">{escape(name)}</h3><p>{_prose(schema.get("description", ""))}</p>'
         f"<table>{rows}</table>"
     )
+
+
+def _prose(text: str) -> str:
+    """Text as HTML, what stands between backticks as code.
+
+    >>> _prose("`n` < 3")
+    '<code>n</code> &lt; 3'
+    """
+    return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
 def _about(schema: Json) -> str:
