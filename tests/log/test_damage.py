@@ -100,6 +100,31 @@ def test_a_bad_record_stops_reading_with_its_offset(tmp_path: Path) -> None:
     assert repair(path).damaged is None
 
 
+def test_records_that_changed_places_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    with closing(SqliteLog(path)) as log:
+        log.append([click("e0"), click("e1"), click("e2")])
+    with closing(sqlite3.connect(path)) as db, db:
+        columns = "checksum, payload, event_key, user_key, session_key"
+        rows = db.execute(f"SELECT 3 - offset, {columns} FROM entries WHERE offset > 0").fetchall()
+        db.executemany(f"REPLACE INTO entries (offset, {columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
+    with closing(SqliteLog(path)) as log, pytest.raises(LogCorrupt, match=r"offset 1: .* checksum"):
+        list(log.read())
+
+
+def test_a_missing_row_is_noticed(tmp_path: Path) -> None:
+    for number, offset in enumerate((0, 1, 2)):
+        path = tmp_path / f"{number}.db"
+        with closing(SqliteLog(path)) as log:
+            log.append([click("e0"), click("e1"), click("e2")])
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute("DELETE FROM entries WHERE offset = ?", (offset,))
+        with pytest.raises(LogCorrupt, match=str(path)) as caught, closing(SqliteLog(path)) as log:
+            list(log.read())
+        assert caught.value.offset == offset
+        assert repair(path).lost == ((offset, offset),)
+
+
 def test_a_truncated_file_is_noticed_and_repair_keeps_what_is_left(tmp_path: Path) -> None:
     original = tmp_path / "sound.db"
     entries = written(original)

@@ -114,6 +114,21 @@ def test_a_full_disk_refuses_writes_whole_and_the_log_works_again_when_there_is_
         assert log.end == int(child.stdout) == len(list(log.read()))
 
 
+def test_a_batch_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    with closing(SqliteLog(tmp_path / "log.db")) as log:
+        log.append([click("first")])
+        pages = log._db.execute("PRAGMA page_count").fetchone()[0]
+        log._db.execute(f"PRAGMA max_page_count = {pages + 3}")
+        batch = [click(f"e{n}", item_id="x" * 1000) for n in range(50)]
+        with pytest.raises(Unavailable, match="database or disk is full"):
+            log.append(batch)
+        assert log.end == 1
+        assert log.append([click("small")])[0].offset == 1
+        log._db.execute("PRAGMA max_page_count = 100000")
+        assert [(r.offset, r.duplicate) for r in log.append(batch)] == [(n + 2, False) for n in range(50)]
+        assert [entry.offset for entry in log.read()] == list(range(52))
+
+
 def test_a_second_process_is_told_which_file_and_who_has_it(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
     child = subprocess.Popen([sys.executable, "-c", WRITERS, str(path), "other"], stdout=subprocess.PIPE)

@@ -9,6 +9,7 @@ Source: https://www.sqlite.org/fileformat2.html, sections 1.6 and 2.1.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,10 @@ class Pages:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.read_bytes() if path.exists() else b""
+        self._file: bytes | mmap = b""
+        if path.exists() and path.stat().st_size:
+            with path.open("rb") as file:
+                self._file = mmap(file.fileno(), 0, access=ACCESS_READ)
         wal = read_frames(Path(f"{path}-wal"))
         # A log that is merely torn is taken as far as SQLite takes it; behind damage, whatever is there.
         damaged = not wal.sound_header or int((wal.frames["commit"][wal.valid :] != 0).sum()) >= 2

@@ -156,7 +156,8 @@ class SqliteLog:
         with self._wake:
             self._closed = True
             self._wake.notify()
-        self._thread.join()
+        if threading.current_thread() is not self._thread:  # a subscriber or a future's callback may close
+            self._thread.join()
         atexit.unregister(self.close)
 
     def _enqueue(self, work: _Batch | _Erasure, size: int) -> None:
