@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import resource
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ import numpy as np
 from instep.domain import ConfigError, StageError
 from instep.evaluate.base import Float64, Int32, SplitSystem, System
 from instep.evaluate.stream import Stream
+
+PROGRESS_EVERY = 500
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,19 @@ class Consumed:
         self._count[user] = count + 1
 
 
-def replay(stream: Stream, system: System, options: Options = Options()) -> Outcome:
+def replay(
+    stream: Stream,
+    system: System,
+    options: Options = Options(),
+    progress: Callable[[int], None] | None = None,
+) -> Outcome:
     """Run a system over a stream, test-then-learn.
 
     Args:
         stream: the events in order.
         system: fresh: it has learned nothing yet.
         options: the protocol's choices.
+        progress: called now and then with the number of events that are done.
 
     Returns:
         Ranks, slates and times; `instep.evaluate.metrics.summarise` makes numbers of them.
@@ -121,14 +130,17 @@ def replay(stream: Stream, system: System, options: Options = Options()) -> Outc
     ends = np.append(starts[1:], len(stream))
     cut = int(options.warmup * len(stream))
     began = time.perf_counter()
-    warm = True
+    warm, told = True, 0
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         if warm and end > cut:
             warm, began = False, time.perf_counter()
         run.learn_until(start, timed=not warm)
         if not warm:
-            run.score(max(start, cut), end)
+            run.score(start, end, cut)
         run.consume(start, end)
+        if progress is not None and start >= told + PROGRESS_EVERY:
+            told = start
+            progress(told)
     run.learn_until(len(stream) + options.delay + options.delay_items, timed=True)
     return run.outcome(time.perf_counter() - began)
 
@@ -165,15 +177,17 @@ class _Run:
                 self.observe_ns.append(time.perf_counter_ns() - began)
             self.learned = event + 1
 
-    def score(self, start: int, end: int) -> None:
-        """Ask for one slate and note where the items of events start..end-1 are in it."""
+    def score(self, start: int, end: int, cut: int) -> None:
+        """Ask for one slate and note where the items of a group's events are in it, from event `cut` on."""
         user = self.user[start]
         wanted: list[int] = []
+        mine: set[int] = set()
         for event in range(start, end):
             item = self.item[event]
-            again = self.consumed.has(user, item) or any(self.item[e] == item for e in range(start, event))
-            if self.options.repeat or not again:
+            again = item in mine or self.consumed.has(user, item)
+            if event >= cut and (self.options.repeat or not again):
                 wanted.append(event)
+            mine.add(item)
         if not wanted:
             return
         exclude = self.nothing if self.options.repeat else self.consumed.of(user)
