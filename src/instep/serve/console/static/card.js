@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { Icon } from "./icons.js";
 import { Poster } from "./poster.js";
-import { Reasons, Totals, headline } from "./why.js";
+import { FoundBy, Reasons, Totals, headline } from "./why.js";
 import { useWords } from "./words.js";
 
 /** The year of an item, from its attribute `year` or its date of publication. */
@@ -85,7 +85,7 @@ function WhyPanel({ entry, store, id }) {
   const [exact, setExact] = useState(false);
   return html`<div class="why-panel" id=${id} role="region" aria-label=${words.whyOf(store.title(entry.item_id))} tabindex="-1">
     <${Reasons} entry=${entry} store=${store} limit=${exact ? Infinity : 5} exact=${exact} />
-    ${exact ? html`<${Totals} entry=${entry} />` : null}
+    ${exact ? html`<${Totals} entry=${entry} />` : html`<${FoundBy} entry=${entry} />`}
     <button type="button" class="link" aria-pressed=${exact} onClick=${() => setExact(!exact)}>${words.exactNumbers}</button>
   </div>`;
 }

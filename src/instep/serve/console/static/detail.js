@@ -5,7 +5,7 @@ import { Stars, yearOf } from "./card.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icons.js";
 import { Poster } from "./poster.js";
-import { Numbers, Reasons } from "./why.js";
+import { FoundBy, Numbers, Reasons } from "./why.js";
 import { useWords } from "./words.js";
 
 /** Seconds the item has been open and visible, ticking once a second; `now()` gives them exactly. */
@@ -117,6 +117,7 @@ export function Detail({ store, detail }) {
         ? html`<section class="detail-why">
             <h3>${words.why}</h3>
             <${Reasons} entry=${entry} store=${store} limit=${6} />
+            ${exact ? null : html`<${FoundBy} entry=${entry} />`}
             <button type="button" class="link" aria-expanded=${exact} onClick=${() => setExact(!exact)}>${words.exactNumbers}</button>
             ${exact ? html`<${Numbers} entry=${entry} store=${store} />` : null}
           </section>`

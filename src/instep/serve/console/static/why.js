@@ -15,10 +15,16 @@ export const strongest = (entry, n) =>
     .sort((a, b) => b.contribution - a.contribution)
     .slice(0, n);
 
-/** One line for a card: the strongest reason, or who found the item when no reason stands out. */
+/**
+ * A line or two for a card: the strongest reason and the next one that rests on something else; or who found the item
+ * when no reason stands out.
+ */
 export function headline(words, store, entry) {
-  const [first] = strongest(entry, 1);
-  if (first) return inWords(words, store, first);
+  const [first, ...others] = strongest(entry, Infinity);
+  if (first) {
+    const second = others.find((reason) => reason.because !== first.because);
+    return [first, second].filter(Boolean).map((reason) => inWords(words, store, reason)).join(" · ");
+  }
   if (entry.sources.length) return words.source(entry.sources[0]);
   return words.noReasons;
 }
@@ -45,11 +51,18 @@ export function Reasons({ entry, store, limit = Infinity, exact = false }) {
   </ul>`;
 }
 
+/** Who found the item. */
+export function FoundBy({ entry }) {
+  const words = useWords();
+  if (!entry.sources.length) return null;
+  return html`<p class="muted found-by">${words.foundBy}${words.colon}${entry.sources.map(words.source).join(words.comma)}</p>`;
+}
+
 /** The score, the propensity, who found the item. */
 export function Totals({ entry }) {
   const words = useWords();
   return html`<dl class="facts">
-    <dt>${words.score}</dt><dd class="number">${words.exact(entry.score)}</dd>
+    <dt>${words.score}</dt><dd class="number">${words.plain(entry.score)}</dd>
     <dt>${words.propensity}</dt><dd class="number">${entry.propensity.toPrecision(3)}</dd>
     ${entry.sources.length ? html`<dt>${words.foundBy}</dt><dd>${entry.sources.map(words.source).join(words.comma)}</dd>` : null}
   </dl>`;

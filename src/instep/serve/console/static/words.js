@@ -25,6 +25,7 @@ export function rememberLanguage(tag) {
 /** A language's words together with its way of writing numbers and times. */
 export function wordsOf(tag) {
   const whole = new Intl.NumberFormat(tag, { maximumFractionDigits: 0 });
+  const plain = new Intl.NumberFormat(tag, { minimumFractionDigits: 4, maximumFractionDigits: 4 });
   const signed = new Intl.NumberFormat(tag, { signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const exact = new Intl.NumberFormat(tag, { signDisplay: "exceptZero", minimumFractionDigits: 4, maximumFractionDigits: 4 });
   const relative = new Intl.RelativeTimeFormat(tag, { numeric: "auto", style: "short" });
@@ -34,6 +35,7 @@ export function wordsOf(tag) {
     ...words,
     tag,
     whole: (n) => whole.format(n),
+    plain: (n) => minus(plain.format(n)),
     signed: (n) => minus(signed.format(n)),
     exact: (n) => minus(exact.format(n)),
     ago: (timestamp) => ago(timestamp, words.justNow, relative, day),
