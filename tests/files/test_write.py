@@ -153,5 +153,5 @@ def test_rejects_are_kept_beside_the_source_and_only_when_there_are_any(tmp_path
 
 def test_rejects_never_go_into_an_instep_folder(tmp_path: Path) -> None:
     (tmp_path / "shop.instep").mkdir()
-    with pytest.raises(ConfigError, match="outside the instep folder"):
+    with pytest.raises(ConfigError, match="a rejects file must stay outside the instep folder"):
         RejectsFile(tmp_path / "shop.instep" / "rejects.jsonl")

@@ -3,7 +3,7 @@
 from instep.files.base import KINDS, Kind, Read, Rejected, Source
 from instep.files.demo import demo_source
 from instep.files.order import content_id
-from instep.files.rejects import RejectsFile
+from instep.files.rejects import RejectsFile, outside_folders
 from instep.files.source import FORMATS, open_source
 from instep.files.write import write_events, write_items, write_log, write_users
 
@@ -18,6 +18,7 @@ __all__ = [
     "content_id",
     "demo_source",
     "open_source",
+    "outside_folders",
     "write_events",
     "write_items",
     "write_log",

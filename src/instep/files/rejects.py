@@ -14,10 +14,22 @@ from instep.files.base import Rejected
 FOLDER_SUFFIX = ".instep"
 
 
+def outside_folders(path: Path, what: str) -> None:
+    """Refuse a place inside an instep folder: erasing a user clears the whole folder of the user's id.
+
+    Args:
+        path: where something that may hold users' ids is to be written.
+        what: what that is.
+
+    Raises:
+        ConfigError: the path lies inside an instep folder.
+    """
+    if any(parent.name.endswith(FOLDER_SUFFIX) for parent in path.resolve().parents):
+        raise ConfigError(f"{path}: {what} must stay outside the instep folder; choose another place")
+
+
 class RejectsFile:
     """Written beside the source when the first row is refused; none is left when all rows are good.
-
-    Never inside an instep folder: a reject may hold a user's id, and erasing a user clears the folder.
 
     Args:
         path: where to write.
@@ -30,10 +42,7 @@ class RejectsFile:
     """
 
     def __init__(self, path: Path) -> None:
-        if any(parent.name.endswith(FOLDER_SUFFIX) for parent in path.resolve().parents):
-            raise ConfigError(
-                f"{path}: rejects must stay outside the instep folder; choose another --rejects"
-            )
+        outside_folders(path, "a rejects file")
         self.path = path
         self.count = 0
         self._file: BinaryIO | None = None

@@ -2,13 +2,13 @@
 
 | | Amazon Personalize | Gorse |
 |---|---|---|
-| events | USER_ID, ITEM_ID, TIMESTAMP, EVENT_TYPE, EVENT_VALUE | feedback_type, user_id, item_id, timestamp |
-| items | ITEM_ID, PRICE, CREATION_TIMESTAMP, GENRES, CATEGORY_L1 | item_id, is_hidden, categories, timestamp |
+| events | USER_ID, ITEM_ID, TIMESTAMP | feedback_type, user_id, item_id, timestamp |
+| items | ITEM_ID, PRICE, CREATION_TIMESTAMP, GENRES | item_id, is_hidden, categories, timestamp |
 | users | USER_ID | user_id, labels |
 
 Event types are compared in lower case. An item's creation time becomes `published_at`; Gorse's comment on an
-item becomes its title. Columns that Instep has no name for become attributes of items and users; in interactions
-they are not read, and neither are Personalize's impressions, because they come without propensities.
+item becomes its title. Columns that Instep has no name for become attributes of items and users; in
+interactions they are not read, nor are Personalize's impressions, because they come without propensities.
 """
 
 from __future__ import annotations
