@@ -1,0 +1,330 @@
+"""The story, on one screen.
+
+observe(record):     validate -> append to the log -> learn -> acknowledge
+recommend(context):  retrieve -> filter -> score -> choose a slate (with propensities) -> log it -> answer
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from instep.domain import (
+    ConfigError,
+    Context,
+    Entry,
+    Feedback,
+    Impression,
+    InvalidRequest,
+    Item,
+    ItemPut,
+    Receipt,
+    Record,
+    Slate,
+    SlateItem,
+    StageError,
+    Unavailable,
+    UserPut,
+)
+from instep.domain.events import SESSION_PREFIX
+from instep.encode.base import Encoder
+from instep.guard import Limits, check_context, check_records
+from instep.log.base import Log
+from instep.model import WEEK, HistoryItem, Model
+from instep.policy import Greedy, Policy, Thompson
+from instep.state.snapshot import begin_snapshot, read_newest
+
+POLICIES: Final[Mapping[str, type[Policy]]] = {"greedy": Greedy, "thompson": Thompson}
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What the flow needs to know of the configuration.
+
+    Args:
+        policy: ``thompson`` or ``greedy``.
+        repeat: whether consumed items may come back when a request does not say.
+        rewards: type to reward, over `reward.DEFAULT_REWARDS`.
+        auto_create_users: whether an event of an unknown user creates the user.
+        auto_create_items: whether an event on an unknown item creates the item.
+        limits: what is accepted.
+    """
+
+    policy: str = "thompson"
+    repeat: bool = False
+    rewards: dict[str, float] = {}
+    auto_create_users: bool = True
+    auto_create_items: bool = True
+    limits: Limits = Limits()
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """What an erasure leaves behind.
+
+    Args:
+        user_hash: BLAKE2b of the user id with the offset as salt: proves which user without naming one.
+        records: how many records were removed.
+        state_hash: of the state without the user: what a clean replay gives.
+        offset: the log's end when the state was hashed.
+    """
+
+    user_hash: str
+    records: int
+    state_hash: str
+    offset: int
+
+
+class Flow:
+    """Observe and recommend.
+
+    Args:
+        log: where records live; entries that it already holds are not read until `restore`.
+        settings: the configuration.
+        encoder: for `search`; None leaves text search out.
+
+    Raises:
+        ConfigError: the settings name an unknown policy.
+
+    >>> from instep.domain import Feedback
+    >>> from instep.log import MemoryLog
+    >>> flow = Flow(MemoryLog(), Settings(policy="greedy"))
+    >>> receipts = flow.observe([Feedback("e1", "ann", "tea", 1e9), Feedback("e2", "bob", "tea", 1e9)])
+    >>> [item.item_id for item in flow.rank(Context("cid", now=1e9)).items]
+    ['tea']
+    """
+
+    def __init__(self, log: Log, settings: Settings | None = None, encoder: Encoder | None = None) -> None:
+        self.log = log
+        self.settings = settings or Settings()
+        self.encoder = encoder
+        self.model = self._new_model()
+        self._lock = threading.RLock()
+        self._erasing = threading.Lock()
+        log.subscribe(self._learn)
+
+    def _new_model(self) -> Model:
+        if self.settings.policy not in POLICIES:
+            known = ", ".join(sorted(POLICIES))
+            raise ConfigError(
+                f"recommend.policy: no policy named {self.settings.policy!r}; use one of {known}"
+            )
+        return Model(self.settings.rewards, POLICIES[self.settings.policy](), self.settings.repeat)
+
+    # observe
+
+    def observe(self, records: Sequence[Record]) -> list[Receipt]:
+        """Validate, make durable, learn, acknowledge; blocks until all of it is done.
+
+        Raises:
+            InvalidRequest: names the first bad field; nothing was stored.
+            Unavailable: could not be made durable; nothing was stored.
+        """
+        return self.log.append(self._checked(records))
+
+    def submit(self, records: Sequence[Record]) -> Future[list[Receipt]]:
+        """The same without blocking; bad records still raise at once."""
+        return self.log.submit(self._checked(records))
+
+    def _checked(self, records: Sequence[Record]) -> list[Record]:
+        checked = check_records(records, time.time(), self.settings.limits)
+        if not (self.settings.auto_create_users and self.settings.auto_create_items):
+            self._check_known(checked)
+        return checked
+
+    def _check_known(self, records: Sequence[Record]) -> None:
+        names = self.model.state
+        new_items = {record.item_id for record in records if isinstance(record, ItemPut)}
+        new_users = {record.user_id for record in records if isinstance(record, UserPut)}
+        for place, record in enumerate(records):
+            if not isinstance(record, Feedback):
+                continue
+            if (
+                not self.settings.auto_create_items
+                and record.item_id not in names.item_number.keys() | new_items
+            ):
+                raise InvalidRequest("no such item; create it first", f"records[{place}].item_id")
+            anonymous = record.user_id.startswith(SESSION_PREFIX)
+            if self.settings.auto_create_users or anonymous:
+                continue
+            if record.user_id not in names.user_number and record.user_id not in new_users:
+                raise InvalidRequest("no such user; create it first", f"records[{place}].user_id")
+
+    def _learn(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:  # the lock is let go between entries, so that requests wait for one at most
+            with self._lock:
+                self.model.learn((entry,))
+
+    # recommend
+
+    def recommend(self, context: Context) -> Slate:
+        """Choose a slate and log it as an impression. The answer does not wait for the impression's disk.
+
+        Raises:
+            InvalidRequest: names the bad field.
+        """
+        slate = self.rank(context)
+        if slate.items:
+            impression = Impression(
+                slate.slate_id,
+                context.user_id,
+                context.now or time.time(),
+                tuple(item.item_id for item in slate.items),
+                tuple(item.propensity for item in slate.items),
+                context.surface,
+                slate.policy,
+                slate.as_of,
+            )
+            try:
+                self.log.submit((impression,))
+            except Unavailable:
+                slate = msgspec.structs.replace(slate, degraded=("impression",))
+        return slate
+
+    def rank(self, context: Context) -> Slate:
+        """The same without logging: reads only, and what `instep replay` measures."""
+        context = check_context(context, self.settings.limits)
+        if not context.request_id or not context.now:
+            context = msgspec.structs.replace(
+                context, request_id=context.request_id or uuid.uuid4().hex, now=context.now or time.time()
+            )
+        with self._lock:
+            return self.model.slate(context)
+
+    def similar(self, item_id: str, n: int = 10, now: float | None = None) -> list[SlateItem]:
+        """Items most like one. Raises `InvalidRequest` when there is no such item."""
+        with self._lock:
+            return self.model.similar(item_id, n, time.time() if now is None else now)
+
+    def trending(self, n: int = 10, category: str | None = None, now: float | None = None) -> list[SlateItem]:
+        """What is taken most now, overall or in a category. Raises `InvalidRequest` for an unknown category."""
+        with self._lock:
+            return self.model.trending(n, category, time.time() if now is None else now)
+
+    def search(self, text: str, n: int = 10, now: float | None = None) -> list[SlateItem]:
+        """Items whose text means what the query means. Raises `StageError` when there is no encoder."""
+        if self.encoder is None:
+            raise StageError("no encoder: text search is off (set `encoder` in instep.toml)")
+        vector = self.encoder.encode([text], kind="query")[0]
+        with self._lock:
+            return self.model.search(vector, n, time.time() if now is None else now)
+
+    # look up
+
+    def item(self, item_id: str) -> Item | None:
+        """An item of the catalogue; one that only events named has no fields; None when unknown or removed."""
+        state = self.model.state
+        row = state.item_number.get(item_id)
+        if row is None or (state.names.catalogue[row] is None and state.items.blocked[row]):
+            return None
+        return state.names.catalogue[row] or Item(item_id)
+
+    def items(self) -> Iterator[Item]:
+        """Every item of the catalogue, in the order of their creation."""
+        for item_id in list(self.model.state.names.items):
+            item = self.item(item_id)
+            if item is not None:
+                yield item
+
+    def categories(self) -> list[str]:
+        """Category names, the most popular of the week first."""
+        with self._lock:
+            state = self.model.state
+            week = state.items.popularity[: state.n_items, WEEK]
+            weights = np.zeros(len(state.names.categories) + 1)
+            for column in state.items.categories[: state.n_items].T:
+                np.add.at(weights, column, week + 1e-9)
+            order = np.argsort(-weights[:-1], kind="stable")
+            return [state.names.categories[c] for c in order]
+
+    def user(self, user_id: str) -> dict[str, Any] | None:
+        """A user's attributes and number of events; None when unknown."""
+        with self._lock:
+            state = self.model.state
+            row = state.user_number.get(user_id)
+            if row is None:
+                return None
+            attributes = state.names.attributes.get(user_id, {})
+            return {"user_id": user_id, "attributes": attributes, "events": int(state.users.events[row])}
+
+    def users(self, limit: int = 100, prefix: str = "") -> list[str]:
+        """User ids that start with `prefix`, visitors left out, those with most events first."""
+        with self._lock:
+            state = self.model.state
+            named = [
+                (-int(state.users.events[row]), user_id)
+                for row, user_id in enumerate(state.names.users)
+                if user_id.startswith(prefix) and not user_id.startswith(SESSION_PREFIX)
+            ]
+        return [user_id for _, user_id in sorted(named)[:limit]]
+
+    def history(self, user_id: str, n: int = 20) -> list[HistoryItem]:
+        """A user's newest acts, newest first."""
+        with self._lock:
+            return self.model.history(user_id, n)
+
+    # keep
+
+    def state_hash(self) -> str:
+        """BLAKE2b of the whole learned state."""
+        with self._lock:
+            return self.model.state.digest()
+
+    def replay(self, model: Model, progress: Callable[[int], None] | None = None) -> None:
+        """Bring a model from its offset to the log's end."""
+        for done, entry in enumerate(self.log.read(model.state.offset)):
+            model.learn((entry,))
+            if progress is not None and done % 1000 == 0:
+                progress(entry.offset)
+
+    def erase(self, user_id: str) -> Certificate:
+        """Forget a user: records and state at once, and what others' state learned from the user by a rebuild.
+
+        Requests and events go on meanwhile; they see the old model without the user's own history.
+        """
+        with self._erasing:
+            with self._lock:
+                merged = self.model.state.names.merged
+                users = {user_id, *(session for session, owner in merged.items() if owner == user_id)}
+                self.model.forget(users)
+            records = self.log.erase(users)
+            clean = self._new_model()
+            self.replay(clean)
+            with self._lock:
+                self.replay(clean)
+                self.model = clean
+                offset, digest = self.log.end, clean.state.digest()
+        salt = str(offset).encode()
+        user_hash = hashlib.blake2b(user_id.encode(), digest_size=16, salt=salt[:16]).hexdigest()
+        return Certificate(user_hash, records, digest, offset)
+
+    def snapshot(self, directory: Path, keep: int = 3) -> Path:
+        """Write the state beside the service; the last `keep` are kept. Requests wait for the fork only.
+
+        Raises:
+            OSError: it could not be written; earlier ones are kept.
+        """
+        with self._lock:
+            finish = begin_snapshot(self.model.state, directory, keep)
+        return finish()
+
+    def restore(self, directory: Path, progress: Callable[[int], None] | None = None) -> int:
+        """Newest valid snapshot, then the log's tail. Returns the offset of the snapshot (0 for none).
+
+        Torn, foreign or newer snapshots are skipped with a warning.
+        """
+        with self._lock:
+            found = read_newest(self.model.state, directory, self.log.end)
+            self.replay(self.model, progress)
+            return found
+
+    def close(self) -> None:
+        """Finish what was submitted and release the log."""
+        self.log.close()

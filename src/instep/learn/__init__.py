@@ -1,0 +1,9 @@
+"""The fast clock: every record moves the state before it is acknowledged."""
+
+from instep.learn.base import Learner
+from instep.learn.histories import recent_items
+from instep.learn.learner import FastLearner, fields_of, history_cells
+from instep.learn.positive import start_vectors
+from instep.learn.text import reduce
+
+__all__ = ["FastLearner", "Learner", "fields_of", "history_cells", "recent_items", "reduce", "start_vectors"]

@@ -1,0 +1,52 @@
+"""What learners wrote and requests read: columnar tables, snapshots, the state hash."""
+
+from instep.state.ragged import Ragged, append_cell, empty_ragged, grow_row, with_cells, with_rows
+from instep.state.state import State
+from instep.state.tables import (
+    CATEGORY_SLOTS,
+    DECAY_NAMES,
+    DECAYS,
+    EVENT_HALF_LIVES,
+    HEAD_SLOTS,
+    SECOND_HALF_LIVES,
+    STAGE_STARTS,
+    STAGES,
+    TEXT_WIDTH,
+    VECTOR_WIDTH,
+    Clock,
+    Head,
+    Items,
+    TextSpace,
+    Trending,
+    Users,
+    Weights,
+    new_text_space,
+)
+
+__all__ = [
+    "CATEGORY_SLOTS",
+    "DECAYS",
+    "DECAY_NAMES",
+    "EVENT_HALF_LIVES",
+    "HEAD_SLOTS",
+    "SECOND_HALF_LIVES",
+    "STAGES",
+    "STAGE_STARTS",
+    "TEXT_WIDTH",
+    "VECTOR_WIDTH",
+    "Clock",
+    "Head",
+    "Items",
+    "Ragged",
+    "State",
+    "TextSpace",
+    "Trending",
+    "Users",
+    "Weights",
+    "append_cell",
+    "empty_ragged",
+    "grow_row",
+    "new_text_space",
+    "with_cells",
+    "with_rows",
+]

@@ -1,0 +1,61 @@
+"""A user's history: the cells that requests read instead of a user's parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from instep.state import Ragged, append_cell
+from instep.state.tables import I32
+
+TIME, REWARD, TYPE, VALUE = 0, 1, 2, 3
+LIMIT = 4096
+
+
+@njit(cache=True)
+def remember(
+    history: Ragged, user: int, item: int, time: float, reward: float, kind: int, value: float
+) -> None:
+    """Append one act. Args: reward: of the act; kind: number of its type; value: its amount or NaN."""
+    at = append_cell(history, user, item, LIMIT)
+    history.values[at, TIME] = time
+    history.values[at, REWARD] = reward
+    history.values[at, TYPE] = kind
+    history.values[at, VALUE] = value
+
+
+@njit(cache=True)
+def recent_items(history: Ragged, user: int, limit: int, without: int, liked: bool) -> I32:
+    """Distinct items of a history, newest first.
+
+    Args:
+        history: a row a user.
+        user: the row; -1 for an unknown user.
+        limit: at most so many.
+        without: an item to leave out, or -1.
+        liked: True for items whose newest act was no refusal (reward >= 0), False for the others.
+
+    Returns:
+        int32 (m,), m <= limit.
+    """
+    found = np.empty(limit, np.int32)
+    m = 0
+    if user < 0:
+        return found[:0]
+    start, length = history.start[user], history.length[user]
+    oldest = max(start, start + length - 4 * limit)
+    for at in range(start + length - 1, oldest - 1, -1):
+        if m == limit:
+            break
+        item = history.ids[at]
+        if item == without or (history.values[at, REWARD] >= 0.0) != liked:
+            continue
+        again = False
+        for k in range(m):
+            if found[k] == item:
+                again = True
+                break
+        if not again:
+            found[m] = item
+            m += 1
+    return found[:m]

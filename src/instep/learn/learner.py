@@ -1,0 +1,242 @@
+"""The fast clock: one record moves the whole state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from instep.domain import (
+    Feedback,
+    Impression,
+    Item,
+    ItemPatch,
+    ItemPut,
+    ItemRemoval,
+    ItemVector,
+    Record,
+    SessionMerge,
+    UserPatch,
+    UserPut,
+    item_from_fields,
+)
+from instep.learn.dense import keep_solved
+from instep.learn.histories import REWARD, TIME, TYPE, recent_items, remember
+from instep.learn.positive import (
+    DENSE_TOGETHER,
+    advance_time,
+    count_taken,
+    enter_head,
+    move_vectors,
+    relate_pairs,
+    sum_dense,
+)
+from instep.learn.text import add_vector
+from instep.reward import Reward, Usual
+from instep.state import State, new_text_space, with_cells
+
+CONTINUED_SECONDS = 1800.0
+USUAL_RATING = 3.5
+USUAL_RATING_WEIGHT = 2.0
+USUAL_DWELL = math.log(30.0)
+DWELL_MEMORY = 0.98
+REWARD_MEMORY = 0.001
+LEAST_WEIGHT, MOST_WEIGHT = 0.25, 4.0
+
+Choose = Callable[[int, int, float, float], None]
+
+
+class FastLearner:
+    """Learns every record before it is acknowledged.
+
+    Args:
+        state: what is moved.
+        reward: feedback to number.
+        choose: called as (user row, item row, time, weight) before a taken item is learned, so that the ranker can
+            compare it with the other candidates under the state that stood when it was taken.
+    """
+
+    def __init__(self, state: State, reward: Reward, choose: Choose) -> None:
+        self.state = state
+        self._reward = reward
+        self._choose = choose
+
+    def learn_one(self, record: Record) -> None:
+        """Learn one record, in the log's order."""
+        match record:
+            case Feedback():
+                self._feedback(record)
+            case Impression():
+                self._impression(record)
+            case ItemPut():
+                item = item_from_fields(record.item_id, record.fields)
+                self.state.set_item(self.state.item_row(record.item_id, record.timestamp), item)
+            case ItemPatch():
+                self._item_patch(record)
+            case ItemRemoval():
+                self.state.set_item(self.state.item_row(record.item_id, record.timestamp), None)
+            case ItemVector():
+                self._vector(record)
+            case UserPut():
+                self.state.user_row(record.user_id)
+                self.state.names.attributes[record.user_id] = dict(record.fields)
+            case UserPatch():
+                self.state.user_row(record.user_id)
+                kept = {**self.state.names.attributes.get(record.user_id, {}), **record.fields}
+                self.state.names.attributes[record.user_id] = {k: v for k, v in kept.items() if v is not None}
+            case SessionMerge():
+                self._merge(record)
+
+    def judge(self, event: Feedback) -> float:
+        """The reward that an act would get now. Reads only."""
+        state = self.state
+        user = state.user_number.get(state.names.merged.get(event.user_id, event.user_id))
+        item = state.item_number.get(event.item_id)
+        rating, dwell = USUAL_RATING, USUAL_DWELL
+        if user is not None:
+            total, number = state.users.rating[user]
+            rating = (float(total) + USUAL_RATING * USUAL_RATING_WEIGHT) / (
+                float(number) + USUAL_RATING_WEIGHT
+            )
+        if item is not None:
+            total, weight = state.items.dwell[item]
+            dwell = (float(total) + USUAL_DWELL) / (float(weight) + 1.0)
+        if user is not None:
+            total, weight = state.users.dwell[user]
+            dwell += float(total) / (float(weight) + 3.0)
+        return self._reward.reward(event, Usual(rating, dwell))
+
+    def _feedback(self, event: Feedback) -> None:
+        state = self.state
+        reward = self.judge(event)
+        user = state.user_row(state.names.merged.get(event.user_id, event.user_id))
+        item = state.item_row(event.item_id, event.timestamp)
+        kind = state.type_row(event.type)
+        advance_time(state.items, state.clock, event.timestamp, state.n_items)
+        if reward > 0 and not self._continues(user, item, kind, event.timestamp):
+            positive = float(state.clock.positive[0])
+            state.clock.positive[0] = positive + REWARD_MEMORY * (reward - positive)
+            weight = min(MOST_WEIGHT, max(LEAST_WEIGHT, reward / positive))
+            self._choose(user, item, event.timestamp, weight)
+            self._taken(user, item, weight)
+        state.reserve()
+        remember(state.history, user, item, event.timestamp, reward, kind, _number(event.value))
+        state.users.events[user] += 1
+        state.items.last_seen[item] = max(event.timestamp, state.items.last_seen[item])
+        state.items.reward[item] += (reward, 1.0)
+        self._keep_usual(event, user, item)
+
+    def _continues(self, user: int, item: int, kind: int, now: float) -> bool:
+        """Whether the act belongs to the one before it (a dwell after its click): it teaches no new choice."""
+        history = self.state.history
+        length = int(history.length[user])
+        if length == 0:
+            return False
+        at = int(history.start[user]) + length - 1
+        newest = history.values[at]
+        same = history.ids[at] == item and newest[TYPE] != kind and newest[REWARD] >= 0
+        return bool(same and abs(now - newest[TIME]) <= CONTINUED_SECONDS)
+
+    def _taken(self, user: int, item: int, weight: float) -> None:
+        state = self.state
+        state.reserve()
+        recent = recent_items(state.history, user, DENSE_TOGETHER, item, True)
+        n = state.n_items
+        count_taken(state.items, state.clock, state.trending, item, weight, len(recent), n)
+        enter_head(state.items, state.head, item)
+        relate_pairs(state.items, state.neighbours, item, recent, weight)
+        sum_dense(state.items, state.head, item, recent, weight)
+        move_vectors(state.items, state.clock, item, recent, int(state.users.seed[user]), n)
+        keep_solved(state)
+
+    def _keep_usual(self, event: Feedback, user: int, item: int) -> None:
+        if event.value is None:
+            return
+        if event.type == "rating":
+            self.state.users.rating[user] += (event.value, 1.0)
+        elif event.type == "dwell":
+            seconds = math.log1p(event.value)
+            total, weight = self.state.items.dwell[item]
+            usual = (float(total) + USUAL_DWELL) / (float(weight) + 1.0)
+            self.state.items.dwell[item] = (total * DWELL_MEMORY + seconds, weight * DWELL_MEMORY + 1.0)
+            total, weight = self.state.users.dwell[user]
+            self.state.users.dwell[user] = (
+                total * DWELL_MEMORY + (seconds - usual),
+                weight * DWELL_MEMORY + 1.0,
+            )
+
+    def _impression(self, record: Impression) -> None:
+        for item_id in record.item_ids:
+            row = self.state.item_number.get(item_id)
+            if row is not None:
+                self.state.items.shown[row] += 1.0
+
+    def _item_patch(self, record: ItemPatch) -> None:
+        row = self.state.item_row(record.item_id, record.timestamp)
+        before = self.state.names.catalogue[row] or Item(record.item_id)
+        fields = {**fields_of(before), **record.fields}
+        self.state.set_item(
+            row, item_from_fields(record.item_id, {k: v for k, v in fields.items() if v is not None})
+        )
+
+    def _vector(self, record: ItemVector) -> None:
+        state = self.state
+        row = state.item_row(record.item_id, record.timestamp)
+        if state.names.encoder != record.encoder:
+            state.names.encoder = record.encoder
+            state.text = new_text_space(0)
+            state.items.text[:] = 0
+            state.items.text_known[:] = 0
+        add_vector(state, row, np.frombuffer(record.vector, "<f2"))
+        state.names.content[row] = record.content_hash
+
+    def _merge(self, record: SessionMerge) -> None:
+        """The session's history becomes part of the user's, by time; later events of the session are the user's."""
+        state = self.state
+        state.names.merged[record.session_user_id] = record.user_id
+        user = state.user_row(record.user_id)
+        session = state.user_number.get(record.session_user_id)
+        if session is None or session == user:
+            return
+        cells = [
+            (float(v[0]), i, v)
+            for row in (user, session)
+            for i, v in zip(*history_cells(state, row), strict=True)
+        ]
+        cells.sort(key=lambda cell: cell[0])
+        state.history.length[[user, session]] = 0
+        state.history = with_cells(state.history, 4 * len(cells) + 64)
+        for _, item, values in cells:
+            remember(
+                state.history, user, int(item), *map(float, values[:2]), int(values[2]), float(values[3])
+            )
+        for column in (state.users.events, state.users.rating, state.users.dwell):
+            column[user] += column[session]
+            column[session] = 0
+
+
+def history_cells(state: State, row: int) -> tuple[Any, Any]:
+    """A user's history, oldest first: items int32 (m,) and values float64 (m, 4) (time, reward, type, value); copies."""
+    start, length = int(state.history.start[row]), int(state.history.length[row])
+    return state.history.ids[start : start + length].copy(), state.history.values[
+        start : start + length
+    ].copy()
+
+
+def fields_of(item: Item) -> dict[str, Any]:
+    """An item as the flat fields it was made of.
+
+    >>> fields_of(Item("i1", title="Tea", attributes={"colour": "green"}))
+    {'title': 'Tea', 'colour': 'green'}
+    """
+    fields: dict[str, Any] = msgspec.to_builtins(item)
+    fields.pop("item_id")
+    attributes = fields.pop("attributes", {})
+    return {**fields, **attributes}
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

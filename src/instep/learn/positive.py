@@ -1,0 +1,320 @@
+"""What one taken item teaches: popularity, pairs, dense regressions' sums and collaborative vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from instep.state import (
+    DECAYS,
+    EVENT_HALF_LIVES,
+    SECOND_HALF_LIVES,
+    STAGE_STARTS,
+    Clock,
+    Head,
+    Items,
+    Ragged,
+    Trending,
+    grow_row,
+)
+from instep.state.tables import F32, I32
+
+PAIR_HISTORY = 40
+PAIR_DECAY = 0.9
+TOGETHER_DECAY = 0.97
+NEIGHBOURS = 128
+DENSE_HISTORY = 30
+DENSE_TOGETHER = 200
+VECTOR_HISTORY = 20
+NEGATIVES = 16
+VECTOR_RATE = 0.05
+FORWARD, BACKWARD, TOGETHER = 0, 1, 2
+_EVENT_STEPS = tuple(0.5 ** (1.0 / half) for half in EVENT_HALF_LIVES)
+_STAGE_STEP = 0.5 ** (1.0 / 3000.0)
+_SMALLEST_SCALE = 1e-9
+
+
+@njit(cache=True)
+def advance_time(items: Items, clock: Clock, now: float, n: int) -> None:
+    """Let time pass up to an event: decayed counts shrink by shrinking their common scale.
+
+    Args:
+        items: the table.
+        clock: moved to `now`; an earlier time moves nothing.
+        now: the event's time, seconds.
+        n: items in use.
+    """
+    passed = now - clock.now[0]
+    if clock.now[0] == 0.0 or passed <= 0.0:
+        clock.now[0] = max(clock.now[0], now)
+        return
+    clock.now[0] = now
+    first = len(EVENT_HALF_LIVES)
+    for d in range(first, DECAYS):
+        clock.scale[d] *= 0.5 ** (passed / SECOND_HALF_LIVES[d - first])
+        _rescale(items.popularity, clock.scale, d, n)
+
+
+@njit(cache=True)
+def _rescale(cells: F32, scale: np.ndarray, column: int, n: int) -> None:  # type: ignore[type-arg]
+    if scale[column] < _SMALLEST_SCALE:
+        factor = np.float32(scale[column])
+        for i in range(n):
+            cells[i, column] *= factor
+        scale[column] = 1.0
+
+
+@njit(cache=True)
+def stage_of(length: int) -> int:
+    """Which stage a history of this length is in: 0 for none, then by STAGE_STARTS."""
+    stage = 0
+    for start in STAGE_STARTS:
+        if length >= start:
+            stage += 1
+    return stage
+
+
+@njit(cache=True)
+def count_taken(
+    items: Items, clock: Clock, trending: Trending, item: int, weight: float, length: int, n: int
+) -> None:
+    """Add one taken item to every popularity and keep the trending lists exact."""
+    stage = stage_of(length)
+    items.count[item] += np.float32(weight)
+    for d in range(DECAYS):
+        items.popularity[item, d] += np.float32(weight / clock.scale[d])
+        _keep_top(trending.overall[d], items.popularity, d, item)
+    _keep_top_count(trending.overall[DECAYS], items.count, item)
+    for c in items.categories[item]:
+        if c >= 0:
+            _keep_top(trending.category[c], items.popularity, DECAYS - 2, item)
+    items.stage[item, stage] += np.float32(weight / clock.stage_scale[stage])
+    clock.stage_total[stage] = clock.stage_total[stage] * _STAGE_STEP + weight
+    clock.stage_scale[stage] *= _STAGE_STEP
+    _rescale(items.stage, clock.stage_scale, stage, n)
+    for d in range(len(EVENT_HALF_LIVES)):
+        clock.scale[d] *= _EVENT_STEPS[d]
+        _rescale(items.popularity, clock.scale, d, n)
+    clock.events[0] += 1
+
+
+@njit(cache=True)
+def _keep_top(top: I32, cells: F32, column: int, item: int) -> None:
+    worst = 0
+    for k in range(len(top)):
+        held = top[k]
+        if held == item:
+            return
+        if held < 0:
+            top[k] = item
+            return
+        if cells[held, column] < cells[top[worst], column]:
+            worst = k
+    if cells[item, column] > cells[top[worst], column]:
+        top[worst] = item
+
+
+@njit(cache=True)
+def _keep_top_count(top: I32, cells: F32, item: int) -> None:
+    worst = 0
+    for k in range(len(top)):
+        held = top[k]
+        if held == item:
+            return
+        if held < 0:
+            top[k] = item
+            return
+        if cells[held] < cells[top[worst]]:
+            worst = k
+    if cells[item] > cells[top[worst]]:
+        top[worst] = item
+
+
+@njit(cache=True)
+def _neighbour(neighbours: Ragged, row: int, other: int) -> int:
+    """Index of the cell for `other`; the weakest cell gives way when the row is full."""
+    start, length = neighbours.start[row], neighbours.length[row]
+    for k in range(start, start + length):
+        if neighbours.ids[k] == other:
+            return int(k)
+    if length == neighbours.capacity[row] and not grow_row(neighbours, row, NEIGHBOURS):
+        at = start
+        weakest = np.float32(np.inf)
+        for k in range(start, start + length):
+            strength = neighbours.values[k, 0] + neighbours.values[k, 1] + neighbours.values[k, 2]
+            if strength < weakest:
+                weakest, at = strength, k
+    else:
+        at = neighbours.start[row] + length
+        neighbours.length[row] += 1
+    neighbours.ids[at] = other
+    for c in range(neighbours.values.shape[1]):
+        neighbours.values[at, c] = 0
+    return int(at)
+
+
+@njit(cache=True)
+def relate_pairs(items: Items, neighbours: Ragged, item: int, recent: I32, weight: float) -> None:
+    """Relate a taken item to the history, in both directions.
+
+    Args:
+        items: the table; `lead` grows.
+        neighbours: a row an item; cells (forward, backward, together).
+        item: what was taken.
+        recent: int32 (m,), the history, newest first, without `item`.
+        weight: of this event.
+
+    Source: space-saving rows after Metwally et al. 2005, without inherited counts.
+    """
+    near, close = weight, weight
+    for g in range(min(len(recent), PAIR_HISTORY)):
+        other = recent[g]
+        at = _neighbour(neighbours, other, item)
+        neighbours.values[at, FORWARD] += np.float32(near)
+        neighbours.values[at, TOGETHER] += np.float32(close)
+        back = _neighbour(neighbours, item, other)
+        neighbours.values[back, BACKWARD] += np.float32(near)
+        neighbours.values[back, TOGETHER] += np.float32(close)
+        items.lead[other] += np.float32(near)
+        near *= PAIR_DECAY
+        close *= TOGETHER_DECAY
+
+
+@njit(cache=True)
+def enter_head(items: Items, head: Head, item: int) -> None:
+    """Give a taken item a head slot if one is free or if it clearly outgrew the weakest holder."""
+    if items.head[item] >= 0:
+        return
+    last = DECAYS - 1
+    weakest = 0
+    for k in range(len(head.item)):
+        if head.item[k] < 0:
+            weakest = k
+            break
+        if items.popularity[head.item[k], last] < items.popularity[head.item[weakest], last]:
+            weakest = k
+    holder = head.item[weakest]
+    if holder >= 0:
+        if items.popularity[item, last] < 2.0 * items.popularity[holder, last]:
+            return
+        items.head[holder] = -1
+        for k in range(len(head.item)):
+            for square in (head.together, head.history, head.following, head.symmetric, head.directed):
+                square[weakest, k] = 0.0
+                square[k, weakest] = 0.0
+    head.item[weakest] = item
+    items.head[item] = weakest
+
+
+@njit(cache=True)
+def sum_dense(items: Items, head: Head, item: int, recent: I32, weight: float) -> None:
+    """Add an event to the sums that the dense regressions are solved from (head items only).
+
+    Args:
+        items, head: the tables.
+        item: what was taken.
+        recent: int32 (m,), the history, newest first, without `item`.
+        weight: of this event.
+    """
+    slot = items.head[item]
+    if slot < 0:
+        return
+    m = min(len(recent), DENSE_TOGETHER)
+    slots = np.empty(m, np.int32)
+    decay = np.empty(m, np.float32)
+    a = np.float32(1.0)
+    for g in range(m):
+        slots[g] = items.head[recent[g]]
+        decay[g] = a
+        a *= np.float32(PAIR_DECAY)
+    head.together[slot, slot] += np.float32(1.0)
+    w = np.float32(weight)
+    for g in range(m):
+        s = slots[g]
+        if s < 0:
+            continue
+        head.together[s, slot] += np.float32(1.0)
+        head.together[slot, s] += np.float32(1.0)
+        if g < DENSE_HISTORY:
+            head.following[s, slot] += w * decay[g]
+            for h in range(min(m, DENSE_HISTORY)):
+                if slots[h] >= 0:
+                    head.history[s, slots[h]] += w * decay[g] * decay[h]
+
+
+@njit(cache=True)
+def _next_random(state: np.ndarray) -> np.uint64:  # type: ignore[type-arg]
+    """SplitMix64. Source: Steele, Lea and Flood 2014."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = state[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True)
+def start_vectors(items: Items, item: int) -> None:
+    """Small, fixed starting vectors that depend on nothing but the item's number."""
+    state = np.full(1, item + 1, np.uint64)
+    for c in range(items.inward.shape[1]):
+        items.inward[item, c] = np.float32((_next_random(state) >> np.uint64(40)) / 16777216.0 - 0.5) * 0.3
+        items.outward[item, c] = np.float32((_next_random(state) >> np.uint64(40)) / 16777216.0 - 0.5) * 0.3
+
+
+@njit(cache=True, fastmath=True)
+def move_vectors(items: Items, clock: Clock, item: int, recent: I32, seed: int, n: int) -> None:
+    """One step of sampled softmax: the history's inward vectors against outward vectors.
+
+    Args:
+        items, clock: the tables.
+        item: what was taken.
+        recent: int32 (m,), the history, newest first.
+        seed: of the negatives, together with the number of events.
+        n: items in use; negatives are drawn uniformly from them.
+
+    Source: Kabbur et al. 2013 (FISM) with the sampled softmax of Jean et al. 2015.
+    """
+    if n < 2:
+        return
+    width = items.inward.shape[1]
+    profile = np.zeros(width, np.float32)
+    m = min(len(recent), VECTOR_HISTORY)
+    total, a = np.float32(0.0), np.float32(1.0)
+    for g in range(m):
+        for c in range(width):
+            profile[c] += a * items.inward[recent[g], c]
+        total += a
+        a *= np.float32(PAIR_DECAY)
+    norm = np.float32(1.0) / np.sqrt(max(total, np.float32(1.0)))
+    for c in range(width):
+        profile[c] *= norm
+    state = np.full(1, np.uint64(seed) ^ np.uint64(clock.events[0]), np.uint64)
+    chosen = np.empty(NEGATIVES + 1, np.int64)
+    logit = np.empty(NEGATIVES + 1, np.float32)
+    highest = np.float32(-np.inf)
+    for r in range(NEGATIVES + 1):
+        k = item if r == 0 else np.int64(_next_random(state) % np.uint64(n))
+        z = items.bias[k]
+        for c in range(width):
+            z += profile[c] * items.outward[k, c]
+        chosen[r], logit[r] = k, z
+        highest = max(highest, z)
+    mass = np.float32(0.0)
+    for r in range(NEGATIVES + 1):
+        logit[r] = np.exp(logit[r] - highest)
+        mass += logit[r]
+    pull = np.zeros(width, np.float32)
+    for r in range(NEGATIVES + 1):
+        k = chosen[r]
+        if r > 0 and k == item:
+            continue
+        error = np.float32(VECTOR_RATE) * ((np.float32(1.0) if r == 0 else np.float32(0.0)) - logit[r] / mass)
+        items.bias[k] += error
+        for c in range(width):
+            pull[c] += error * items.outward[k, c]
+            items.outward[k, c] += error * profile[c]
+    a = norm
+    for g in range(m):
+        for c in range(width):
+            items.inward[recent[g], c] += a * pull[c]
+        a *= np.float32(PAIR_DECAY)

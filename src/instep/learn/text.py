@@ -1,0 +1,182 @@
+"""Content vectors into the state: reduced to 64 principal directions, filed in cells for a quick search.
+
+Mean, directions and cell centres are fitted on the catalogue itself, again whenever it has grown fourfold; in between
+a vector is one projection and one insertion. Everything is part of the state, so requests, learners and replays see
+the same search results to the bit.
+
+Source: Jégou et al. 2011 (inverted file); principal components centre the compressed cosines of some encoders.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+from threadpoolctl import threadpool_limits
+
+from instep.state import (
+    TEXT_WIDTH,
+    Items,
+    Ragged,
+    State,
+    TextSpace,
+    append_cell,
+    empty_ragged,
+    new_text_space,
+    with_cells,
+    with_rows,
+)
+from instep.state.tables import F32, I32
+
+FIT_FIRST: Final = 8
+FIT_FACTOR: Final = 4
+FIT_SAMPLE: Final = 4096
+FIT_MOST: Final = 200_000
+ONE_CELL_UP_TO: Final = 2000
+ROUNDS: Final = 8
+_KNOWN, _FITTED = 0, 1
+_NO_LIMIT = 1 << 30
+
+
+def add_vector(state: State, row: int, vector: np.ndarray) -> None:  # type: ignore[type-arg]
+    """Give an item its content vector, replacing an earlier one.
+
+    Args:
+        state: written.
+        row: the item's number.
+        vector: float16 (d,), as the encoder gave it; a width other than the first one's starts the space anew.
+    """
+    text = state.text
+    if text.raw.shape[1] != len(vector):
+        text = new_text_space(len(vector))
+        state.items.text[:] = 0
+        state.items.text_known[:] = 0
+    text = _with_items(text, len(state.items.count))
+    if text.cell[row] >= 0:
+        _leave(text.cell, text.place, text.members, row)
+    elif state.items.text_known[row] == 0:
+        text.fitted[_KNOWN] += 1
+    text.raw[row] = vector
+    state.items.text_known[row] = 1
+    state.text = text
+    known, fitted = int(text.fitted[_KNOWN]), int(text.fitted[_FITTED])
+    if known >= FIT_FIRST and known >= FIT_FACTOR * fitted and known <= FIT_MOST:
+        _fit(state)
+    elif fitted:
+        _file(state, row)
+
+
+def reduce(text: TextSpace, vectors: F32) -> F32:
+    """Vectors in the encoder's space to the 64 fitted directions, length 1.
+
+    Args:
+        text: the fitted space.
+        vectors: float32 (m, d).
+
+    Returns:
+        float32 (m, TEXT_WIDTH).
+    """
+    with threadpool_limits(1, user_api="blas"):
+        small = (vectors - text.mean) @ text.basis
+    length = np.sqrt((small * small).sum(1, keepdims=True))
+    reduced: F32 = (small / np.maximum(length, 1e-9)).astype(np.float32)
+    return reduced
+
+
+def _with_items(text: TextSpace, rows: int) -> TextSpace:
+    more = rows - len(text.cell)
+    if more <= 0:
+        return text
+    return text._replace(
+        raw=np.concatenate([text.raw, np.zeros((more, text.raw.shape[1]), np.float16)]),
+        cell=np.concatenate([text.cell, np.full(more, -1, np.int32)]),
+        place=np.concatenate([text.place, np.full(more, -1, np.int32)]),
+    )
+
+
+def _fit(state: State) -> None:
+    text = state.text
+    rows = np.flatnonzero(state.items.text_known)
+    sample = rows[np.linspace(0, len(rows) - 1, min(len(rows), FIT_SAMPLE)).astype(np.int64)]
+    vectors = text.raw[sample].astype(np.float32)
+    mean = vectors.mean(0)
+    centred = vectors - mean
+    with threadpool_limits(1, user_api="blas"):
+        _, directions = np.linalg.eigh(centred.T @ centred)
+    basis = np.zeros((vectors.shape[1], TEXT_WIDTH), np.float32)
+    kept = min(TEXT_WIDTH, vectors.shape[1], len(sample))
+    basis[:, :kept] = directions[:, ::-1][:, :kept]
+    text = text._replace(mean=mean, basis=basis)
+    text.fitted[_FITTED] = text.fitted[_KNOWN]
+    for start in range(0, len(rows), FIT_SAMPLE):
+        part = rows[start : start + FIT_SAMPLE]
+        state.items.text[part] = reduce(text, text.raw[part].astype(np.float32))
+    cells = 1 if len(rows) <= ONE_CELL_UP_TO else int(np.sqrt(len(rows)))
+    centre = _centres(state.items.text[sample], cells)
+    members = with_cells(with_rows(empty_ragged(1, np.float32), cells), 8 * len(rows) + 64)
+    text.cell[:] = -1
+    state.text = text._replace(centre=centre, members=members)
+    _file_all(state.items, centre, text.cell, text.place, members, rows)
+
+
+@njit(cache=True, fastmath=True)
+def _nearest(centre: F32, vector: F32) -> int:
+    best, at = np.float32(-np.inf), 0
+    for c in range(len(centre)):
+        z = np.float32(0.0)
+        for k in range(len(vector)):
+            z += centre[c, k] * vector[k]
+        if z > best:
+            best, at = z, c
+    return at
+
+
+@njit(cache=True, fastmath=True)
+def _centres(sample: F32, cells: int) -> F32:
+    """Spherical k-means from evenly spaced members of the sample, a fixed number of rounds."""
+    centre = np.empty((cells, sample.shape[1]), np.float32)
+    for c in range(cells):
+        centre[c] = sample[c * len(sample) // cells]
+    for _ in range(ROUNDS):
+        total = np.zeros_like(centre)
+        for s in range(len(sample)):
+            total[_nearest(centre, sample[s])] += sample[s]
+        for c in range(cells):
+            length = np.sqrt((total[c] * total[c]).sum())
+            if length > 0:
+                centre[c] = total[c] / length
+    return centre
+
+
+@njit(cache=True)
+def _leave(cell: I32, place: I32, members: Ragged, row: int) -> None:
+    c, p = cell[row], place[row]
+    start = members.start[c]
+    members.length[c] -= 1
+    last = members.ids[start + members.length[c]]
+    members.ids[start + p] = last
+    place[last] = p
+    cell[row] = -1
+
+
+@njit(cache=True)
+def _enter(items: Items, centre: F32, cell: I32, place: I32, members: Ragged, row: int) -> None:
+    c = _nearest(centre, items.text[row])
+    append_cell(members, c, row, _NO_LIMIT)
+    cell[row] = c
+    place[row] = members.length[c] - 1
+
+
+@njit(cache=True)
+def _file_all(items: Items, centre: F32, cell: I32, place: I32, members: Ragged, rows: np.ndarray) -> None:  # type: ignore[type-arg]
+    for row in rows:
+        _enter(items, centre, cell, place, members, row)
+
+
+def _file(state: State, row: int) -> None:
+    text = state.text
+    state.items.text[row] = reduce(text, text.raw[row : row + 1].astype(np.float32))[0]
+    widest = int(text.members.capacity.max()) if len(text.members.capacity) else 0
+    state.text = text = text._replace(members=with_cells(text.members, 2 * widest + 64))
+    _enter(state.items, text.centre, text.cell, text.place, text.members, row)

@@ -1,0 +1,304 @@
+"""The model: one state with all that moves and reads it.
+
+`learn` applies the log's entries in order; `slate` answers a request and writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from instep.domain import Context, Entry, Feedback, InvalidRequest, Item, Reason, Slate, SlateItem
+from instep.explain import reasons
+from instep.learn import FastLearner, recent_items, reduce, start_vectors
+from instep.policy import Policy
+from instep.retrieve import MOST, SOURCES, compile_filter, nearest_items
+from instep.reward import RewardTable
+from instep.score import WIDTH, Shortlist, new_weights
+from instep.state import DECAYS, State
+from instep.state.tables import F32, I32
+
+HEADROOM: Final = 64
+SEARCH_PROBES: Final = 24
+WEEK: Final = DECAYS - 2
+DAY: Final = DECAYS - 3
+_SOURCE_BITS: Final = tuple((1 << k, name) for k, name in enumerate(SOURCES))
+
+
+class HistoryItem(NamedTuple):
+    """One act of a user's history."""
+
+    item_id: str
+    type: str
+    value: float | None
+    timestamp: float
+    reward: float
+
+
+class Model:
+    """State, learner and shortlist.
+
+    Args:
+        rewards: type to reward, over the defaults.
+        policy: how slates are chosen.
+        repeat: whether consumed items may come back when a request does not say.
+    """
+
+    def __init__(self, rewards: Mapping[str, float], policy: Policy, repeat: bool) -> None:
+        self.state = State(new_weights(), start_vectors)
+        self.policy = policy
+        self.repeat = repeat
+        self.non_finite = 0
+        self._shortlist = Shortlist(self.state)
+        self.learner = FastLearner(self.state, RewardTable(rewards), self._learn_choice)
+        # One set of posterior draws for good: propensities are counts over them (policy/thompson.py).
+        self._noise: F32 = np.random.default_rng(7).standard_normal((policy.draws, WIDTH)).astype(np.float32)
+
+    def learn(self, entries: Iterable[Entry]) -> None:
+        """Apply entries in the log's order."""
+        for entry in entries:
+            self.learner.learn_one(entry.record)
+            self.state.offset = entry.offset + 1
+
+    def _learn_choice(self, user: int, item: int, now: float, weight: float) -> None:
+        asked = np.array([item], np.int32)
+        with self._shortlist.gathered(user, now, self.repeat, asked) as found:
+            found.learn(item, weight)
+
+    def slate(self, context: Context) -> Slate:
+        """Choose a slate. The state stays as it was, to the byte.
+
+        Raises:
+            InvalidRequest: the filter is no CEL expression that gives true or false, or a category is unknown.
+        """
+        state = self.state
+        user_id = state.names.merged.get(context.user_id, context.user_id)
+        user = state.user_number.get(user_id, -1)
+        repeat = self.repeat if context.repeat is None else context.repeat
+        allowed = self._allowed(context)
+        browsed = [
+            state.category_number[name] for name in context.categories if name in state.category_number
+        ]
+        asked = self._asked(browsed)
+        items: tuple[SlateItem, ...] = ()
+        for wider in (asked, None):
+            if wider is None:
+                wider = self._everything(user, repeat)
+            with self._shortlist.gathered(
+                user, context.now, repeat, wider, np.array(browsed, np.int32)
+            ) as found:
+                scores = found.scores()
+                self.non_finite += int(np.count_nonzero(~np.isfinite(scores)))
+                places = self._qualified(found, scores, allowed, context.n)
+                if (
+                    len(places) < min(context.n, state.n_items)
+                    and wider is asked
+                    and len(asked) < state.n_items
+                ):
+                    continue
+                items = self._chosen(found, scores, places, context)
+                break
+        return Slate(context.request_id, items, self.policy.name, state.offset)
+
+    def _qualified(
+        self, found: Shortlist, scores: F32, allowed: Callable[[int], bool] | None, n: int
+    ) -> np.ndarray:  # type: ignore[type-arg]
+        """Places of the best candidates that qualify, best first, with headroom for the policy to explore in."""
+        wanted = n + (HEADROOM if self.policy.draws else 0)
+        clean = np.where(np.isfinite(scores), scores, -np.inf)
+        if allowed is None:
+            if wanted < len(clean):
+                top = np.argpartition(-clean, wanted - 1)[:wanted]
+                top.sort()
+                return top[np.argsort(-clean[top], kind="stable")]
+            return np.argsort(-clean, kind="stable")
+        kept = []
+        for place in np.argsort(-clean, kind="stable"):
+            if allowed(int(found.items[place])):
+                kept.append(place)
+                if len(kept) == wanted:
+                    break
+        return np.array(kept, np.int64)
+
+    def _chosen(
+        self,
+        found: Shortlist,
+        scores: F32,
+        places: np.ndarray,
+        context: Context,  # type: ignore[type-arg]
+    ) -> tuple[SlateItem, ...]:
+        if len(places) == 0:
+            return ()
+        rows = scores[places][None]
+        if self.policy.draws:
+            rows = np.concatenate([rows, found.draws(places, self._noise)])
+        choice = self.policy.choose(rows, min(context.n, len(places)), seed_of(context.request_id))
+        names = self.state.names.items
+        slate = []
+        for k, propensity in zip(choice.places.tolist(), choice.propensities.tolist(), strict=True):
+            place = int(places[k])
+            item = int(found.items[place])
+            bits = int(found.sources[place])
+            sources = tuple(name for bit, name in _SOURCE_BITS if bits & bit)
+            why: tuple[Reason, ...] = ()
+            if context.explain:
+                why = reasons(self.state, item, found.addends(place), found.recent)
+            slate.append(SlateItem(names[item], float(scores[place]), propensity, sources, why))
+        return tuple(slate)
+
+    def _allowed(self, context: Context) -> Callable[[int], bool] | None:
+        """A predicate over item numbers, or None when everything qualifies."""
+        if not (context.exclude or context.categories or context.filter):
+            return None
+        state = self.state
+        excluded = {state.item_number[name] for name in context.exclude if name in state.item_number}
+        wanted = {state.category_number.get(name, -2) for name in context.categories}
+        qualifies = compile_filter(context.filter) if context.filter else None
+
+        def allowed(row: int) -> bool:
+            if row in excluded:
+                return False
+            if wanted and wanted.isdisjoint(state.items.categories[row].tolist()):
+                return False
+            if qualifies is None:
+                return True
+            item = state.names.catalogue[row] or Item(state.names.items[row])
+            return qualifies(item, context.now)
+
+        return allowed
+
+    def _asked(self, browsed: list[int]) -> I32:
+        """A browsed category's own items; a small catalogue whole."""
+        n = self.state.n_items
+        if n <= MOST // 2:
+            return np.arange(n, dtype=np.int32)
+        if not browsed:
+            return np.zeros(0, np.int32)
+        rows = np.flatnonzero(np.isin(self.state.items.categories[:n], browsed).any(1))
+        return rows[: MOST // 2].astype(np.int32)
+
+    def _everything(self, user: int, repeat: bool) -> I32:
+        """When too few candidates qualify: the most taken items that the user has not consumed, as many as fit."""
+        state = self.state
+        open_ = state.items.blocked[: state.n_items] == 0
+        if user >= 0 and not repeat:
+            start = int(state.history.start[user])
+            open_[state.history.ids[start : start + int(state.history.length[user])]] = False
+        rows = np.flatnonzero(open_)
+        if len(rows) > MOST:
+            rows = rows[np.argsort(-state.items.count[rows], kind="stable")[:MOST]]
+        return rows.astype(np.int32)
+
+    def similar(self, item_id: str, n: int, now: float) -> list[SlateItem]:
+        """Items most like one: by what is taken around it, and by text where nothing has been taken yet."""
+        state = self.state
+        row = state.item_number.get(item_id)
+        if row is None:
+            raise InvalidRequest("no such item", field="item_id")
+        scores: dict[int, float] = {}
+        table = state.neighbours
+        start, length = int(table.start[row]), int(table.length[row])
+        for other, cells in zip(
+            table.ids[start : start + length].tolist(), table.values[start : start + length], strict=True
+        ):
+            together = float(cells[2]) / np.sqrt(
+                (state.items.count[row] + 5.0) * (state.items.count[other] + 5.0)
+            )
+            scores[other] = float(together)
+        if state.items.text_known[row]:
+            text = state.text
+            hits = nearest_items(
+                state.items, text.centre, text.members, state.items.text[row], 8 * n, SEARCH_PROBES
+            )
+            for other in hits.tolist():
+                likeness = float(state.items.text[row] @ state.items.text[other])
+                scores[other] = scores.get(other, 0.0) + max(likeness, 0.0)
+        return self._listed(scores, n, now, without=row, source="similar")
+
+    def trending(self, n: int, category: str | None, now: float) -> list[SlateItem]:
+        """What is taken most now: by the day's decayed count, in a category by the week's."""
+        state = self.state
+        if category is None:
+            column, rows = DAY, np.unique(state.trending.overall[[DAY, WEEK]])
+        else:
+            number = state.category_number.get(category)
+            if number is None:
+                raise InvalidRequest("no such category", field="category")
+            column, rows = WEEK, state.trending.category[number]
+        counts = state.items.popularity[:, column] * np.float32(state.clock.scale[column])
+        return self._listed({int(r): float(counts[r]) for r in rows if r >= 0}, n, now, source="trending")
+
+    def search(self, vector: F32, n: int, now: float) -> list[SlateItem]:
+        """Items whose text is nearest to a query's vector (float32 (d,), of the encoder that read the catalogue)."""
+        state, text = self.state, self.state.text
+        if len(text.centre) == 0 or text.raw.shape[1] != len(vector):
+            return []
+        reduced = reduce(text, vector[None])[0]
+        hits = nearest_items(state.items, text.centre, text.members, reduced, max(8 * n, 100), SEARCH_PROBES)
+        exact = (text.raw[hits].astype(np.float32) - text.mean) @ (vector - text.mean)
+        length = np.linalg.norm(text.raw[hits].astype(np.float32) - text.mean, axis=1)
+        exact /= np.maximum(length * np.linalg.norm(vector - text.mean), 1e-9)
+        found = dict(zip(hits.tolist(), exact.tolist(), strict=True))
+        return self._listed(found, n, now, source="search")
+
+    def _listed(
+        self, scores: dict[int, float], n: int, now: float, without: int = -1, source: str = ""
+    ) -> list[SlateItem]:
+        items = self.state.items
+        order = sorted(scores, key=lambda row: (-scores[row], row))
+        shown = (r for r in order if r != without and not items.blocked[r] and items.expires[r] > now)
+        return [
+            SlateItem(self.state.names.items[row], scores[row], 1.0, (source,))
+            for row, _ in zip(shown, range(n), strict=False)
+        ]
+
+    def history(self, user_id: str, n: int) -> list[HistoryItem]:
+        """A user's newest acts, newest first."""
+        state = self.state
+        row = state.user_number.get(state.names.merged.get(user_id, user_id))
+        if row is None:
+            return []
+        start, length = int(state.history.start[row]), int(state.history.length[row])
+        acts = []
+        for at in range(start + length - 1, max(start, start + length - n) - 1, -1):
+            time, reward, kind, value = state.history.values[at].tolist()
+            item = state.names.items[int(state.history.ids[at])]
+            acts.append(
+                HistoryItem(
+                    item, state.names.types[int(kind)], None if value != value else value, time, reward
+                )
+            )
+        return acts
+
+    def forget(self, user_ids: Iterable[str]) -> None:
+        """Drop users' own state at once: history, counts, attributes. What items learned from them stays."""
+        state = self.state
+        for user_id in user_ids:
+            state.names.attributes.pop(user_id, None)
+            row = state.user_number.get(user_id)
+            if row is not None:
+                state.history.length[row] = 0
+                for column in (state.users.events, state.users.rating, state.users.dwell):
+                    column[row] = 0
+
+    def reward_of(self, event: Feedback) -> float:
+        """The reward that an act would get now."""
+        return self.learner.judge(event)
+
+    def liked_items(self, user_id: str, n: int) -> list[str]:
+        """Distinct items a user took and did not refuse, newest first."""
+        state = self.state
+        row = state.user_number.get(state.names.merged.get(user_id, user_id), -1)
+        return [state.names.items[int(i)] for i in recent_items(state.history, row, n, -1, True)]
+
+
+def seed_of(request_id: str) -> int:
+    """A request's seed: a hash of its id, so that the same request is answered the same way on any machine.
+
+    >>> seed_of("r1") == seed_of("r1") != seed_of("r2")
+    True
+    """
+    return int.from_bytes(hashlib.blake2b(request_id.encode(), digest_size=8).digest(), "little") >> 1

@@ -1,0 +1,56 @@
+"""The `filter` of a request: a CEL expression over `item`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import cel
+import msgspec
+
+from instep.domain import InvalidRequest, Item
+
+_FIELDS = dict.fromkeys(Item.__struct_fields__)
+
+
+@lru_cache(maxsize=256)
+def compile_filter(expression: str) -> Callable[[Item, float], bool]:
+    """A predicate over items from a CEL expression.
+
+    Args:
+        expression: over `item` (every field of `Item`, its attributes as further fields) and `now` (seconds).
+
+    Returns:
+        A function of an item and the time. An item on which the expression cannot be evaluated (a field that it
+        does not have, null compared with a number) does not qualify.
+
+    Raises:
+        InvalidRequest: the expression does not parse, names an unknown variable or does not give true or false.
+
+    >>> cheap = compile_filter("item.price < 20.0")
+    >>> cheap(Item("a", price=3.0), 0.0), cheap(Item("b"), 0.0)
+    (True, False)
+    """
+    try:
+        program = cel.compile(expression)
+        unknown = set(program.variables()) - {"item", "now"}
+    except ValueError as error:
+        raise InvalidRequest(f"not a CEL expression: {error}", field="filter") from None
+    if unknown:
+        raise InvalidRequest(f"unknown name {sorted(unknown)[0]!r}; use `item` and `now`", field="filter")
+
+    def qualifies(item: Item, now: float) -> bool:
+        fields: dict[str, Any] = {**_FIELDS, **msgspec.to_builtins(item)}
+        fields.update(fields.pop("attributes") or {})
+        try:
+            answer = program.execute({"item": fields, "now": now})
+        except (KeyError, TypeError):
+            return False
+        except (ValueError, RuntimeError) as error:
+            raise InvalidRequest(f"cannot be evaluated: {error}", field="filter") from None
+        if not isinstance(answer, bool):
+            raise InvalidRequest(f"must give true or false, not {type(answer).__name__}", field="filter")
+        return answer
+
+    return qualifies

@@ -1,0 +1,242 @@
+"""Candidates from everything that is known, with the raw evidence for each, in one pass."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from instep.learn.histories import REWARD
+from instep.learn.positive import BACKWARD, FORWARD, TOGETHER
+from instep.state import DECAYS, HEAD_SLOTS, Head, Items, Ragged, Trending
+from instep.state.tables import F32, I32
+
+MOST: Final = 2048
+READ_HISTORY: Final = 40
+DENSE_TOP: Final = 60
+(NEXT, AROUND, SHARED, SYMMETRIC, DIRECTED, DISLIKED, AGAIN, AGAIN_COUNT) = range(8)
+EVIDENCE: Final = 8
+
+SOURCES: Final = ("neighbours", "trending", "category", "fresh", "text", "dense", "again", "asked")
+(FROM_NEIGHBOURS, FROM_TRENDING, FROM_CATEGORY, FROM_FRESH, FROM_TEXT, FROM_DENSE, FROM_AGAIN, FROM_ASKED) = (
+    1 << k for k in range(len(SOURCES))
+)
+
+_NEXT_DECAY = np.float32(0.8)
+_AROUND_DECAY = np.float32(0.85)
+_SHARED_DECAY = np.float32(0.95)
+_DENSE_DECAY = np.float32(0.9)
+_AGAIN_DECAY = np.float32(0.9)
+_BACK = np.float32(0.5)
+
+
+class Scratch(NamedTuple):
+    """Working memory of one request, reused; never part of the state.
+
+    Args:
+        slot: int32 (n,), place among the candidates, -1 if none, -2 if not allowed.
+        items: int32 (MOST,), the candidates.
+        evidence: float32 (MOST, EVIDENCE), raw sums.
+        sources: int32 (MOST,), bits by SOURCES.
+        dense: float32 (2, HEAD_SLOTS).
+    """
+
+    slot: I32
+    items: I32
+    evidence: F32
+    sources: I32
+    dense: F32
+
+
+def new_scratch(items: int) -> Scratch:
+    """Working memory for a catalogue of up to `items`."""
+    return Scratch(
+        np.full(items, -1, np.int32),
+        np.zeros(MOST, np.int32),
+        np.zeros((MOST, EVIDENCE), np.float32),
+        np.zeros(MOST, np.int32),
+        np.zeros((2, HEAD_SLOTS), np.float32),
+    )
+
+
+class Request(NamedTuple):
+    """What the kernels need to know of a request.
+
+    Args:
+        user: row of the user, -1 if unknown.
+        now: seconds.
+        repeat: whether consumed items may come back.
+        recent: int32 (m,), liked items, newest first.
+        refused: int32 (r,), refused items, newest first.
+        asked: int32 (a,), items to consider whatever happens (text hits, a category's items, a learned item).
+        asked_source: the source bit of `asked`.
+        browsed: int32 (c,), category numbers whose trending items are wanted.
+    """
+
+    user: int
+    now: float
+    repeat: bool
+    recent: I32
+    refused: I32
+    asked: I32
+    asked_source: int
+    browsed: I32
+
+
+@njit(cache=True)
+def _consider(items: Items, scratch: Scratch, m: int, item: int, now: float, source: int) -> int:
+    """Take an item up as a candidate unless it may not be shown; returns how many there are now."""
+    at = scratch.slot[item]
+    if at >= 0:
+        scratch.sources[at] |= source
+        return m
+    if at == -2 or m >= len(scratch.items):
+        return m
+    if items.blocked[item] != 0 or items.expires[item] <= now:
+        return m
+    scratch.slot[item] = m
+    scratch.items[m] = item
+    scratch.sources[m] = source
+    for c in range(EVIDENCE):
+        scratch.evidence[m, c] = 0.0
+    return m + 1
+
+
+@njit(cache=True, fastmath=True)
+def _add_neighbours(items: Items, neighbours: Ragged, request: Request, scratch: Scratch, m: int) -> int:
+    near, around, shared = np.float32(1.0), np.float32(1.0), np.float32(1.0)
+    for g in range(min(len(request.recent), READ_HISTORY)):
+        other = request.recent[g]
+        lead = np.float32(1.0) / np.sqrt(items.lead[other] + np.float32(5.0))
+        often = np.float32(1.0) / np.sqrt(items.count[other] + np.float32(5.0))
+        wn, wa, ws = near * lead, around * lead, shared * often
+        start = neighbours.start[other]
+        for k in range(start, start + neighbours.length[other]):
+            m = _consider(items, scratch, m, neighbours.ids[k], request.now, FROM_NEIGHBOURS)
+            at = scratch.slot[neighbours.ids[k]]
+            if at < 0:
+                continue
+            forward = neighbours.values[k, FORWARD]
+            scratch.evidence[at, NEXT] += wn * forward
+            scratch.evidence[at, AROUND] += wa * (forward + _BACK * neighbours.values[k, BACKWARD])
+            scratch.evidence[at, SHARED] += ws * neighbours.values[k, TOGETHER]
+        near *= _NEXT_DECAY
+        around *= _AROUND_DECAY
+        shared *= _SHARED_DECAY
+    return m
+
+
+@njit(cache=True, fastmath=True)
+def _add_dense(items: Items, head: Head, request: Request, scratch: Scratch, m: int) -> int:
+    if head.schedule[2] == 0 or len(request.recent) == 0:
+        return m
+    symmetric, directed = scratch.dense[0], scratch.dense[1]
+    symmetric[:] = 0.0
+    directed[:] = 0.0
+    a = np.float32(1.0)
+    for g in range(min(len(request.recent), READ_HISTORY)):
+        slot = items.head[request.recent[g]]
+        if slot >= 0:
+            for k in range(len(symmetric)):
+                symmetric[k] += a * head.symmetric[slot, k]
+                directed[k] += a * head.directed[slot, k]
+        a *= _DENSE_DECAY
+    # Candidates: every slot above a bar that lets about DENSE_TOP through.
+    both = symmetric + np.float32(4.0) * directed
+    mean, square = np.float32(0.0), np.float32(0.0)
+    for k in range(len(both)):
+        mean += both[k]
+        square += both[k] * both[k]
+    mean /= len(both)
+    bar = mean + np.float32(1.5) * np.sqrt(max(square / len(both) - mean * mean, np.float32(0.0)))
+    for k in range(len(both)):
+        item = head.item[k]
+        if item >= 0 and both[k] > bar:
+            m = _consider(items, scratch, m, item, request.now, FROM_DENSE)
+    for c in range(m):
+        slot = items.head[scratch.items[c]]
+        if slot >= 0:
+            scratch.evidence[c, SYMMETRIC] = symmetric[slot]
+            scratch.evidence[c, DIRECTED] = directed[slot]
+    return m
+
+
+@njit(cache=True, fastmath=True)
+def _add_refused(items: Items, neighbours: Ragged, request: Request, scratch: Scratch) -> None:
+    for other in request.refused:
+        often = np.float32(1.0) / np.sqrt(items.count[other] + np.float32(5.0))
+        start = neighbours.start[other]
+        for k in range(start, start + neighbours.length[other]):
+            at = scratch.slot[neighbours.ids[k]]
+            if at >= 0:
+                scratch.evidence[at, DISLIKED] += often * neighbours.values[k, TOGETHER]
+
+
+@njit(cache=True)
+def _mark_history(items: Items, history: Ragged, request: Request, scratch: Scratch, m: int) -> int:
+    """Without repeats, bar what the user consumed or refused; with them, bar what was refused last."""
+    if request.user < 0:
+        return m
+    start, length = history.start[request.user], history.length[request.user]
+    if not request.repeat:
+        for at in range(start, start + length):
+            scratch.slot[history.ids[at]] = -2
+        return m
+    a = np.float32(1.0)
+    for at in range(start + length - 1, max(start, start + length - 200) - 1, -1):
+        item = history.ids[at]
+        if scratch.slot[item] == -1 and history.values[at, REWARD] < 0.0:
+            scratch.slot[item] = -2
+        m = _consider(items, scratch, m, item, request.now, FROM_AGAIN)
+        place = scratch.slot[item]
+        if place >= 0:
+            scratch.evidence[place, AGAIN] += a
+            scratch.evidence[place, AGAIN_COUNT] += np.float32(1.0)
+        a *= _AGAIN_DECAY
+    return m
+
+
+@njit(cache=True)
+def gather(
+    items: Items,
+    neighbours: Ragged,
+    history: Ragged,
+    head: Head,
+    trending: Trending,
+    request: Request,
+    scratch: Scratch,
+) -> int:
+    """Fill `scratch` with candidates and their evidence; returns how many (m <= MOST).
+
+    Nothing but `scratch` is written. `release` must follow when the candidates have been used.
+    """
+    m = _mark_history(items, history, request, scratch, 0)
+    for item in request.asked:
+        m = _consider(items, scratch, m, item, request.now, request.asked_source)
+    for d in range(DECAYS + 1):
+        for item in trending.overall[d]:
+            if item >= 0:
+                m = _consider(items, scratch, m, item, request.now, FROM_TRENDING)
+    for c in request.browsed:
+        for item in trending.category[c]:
+            if item >= 0:
+                m = _consider(items, scratch, m, item, request.now, FROM_CATEGORY)
+    for item in trending.fresh:
+        if item >= 0:
+            m = _consider(items, scratch, m, item, request.now, FROM_FRESH)
+    m = _add_neighbours(items, neighbours, request, scratch, m)
+    m = _add_dense(items, head, request, scratch, m)
+    _add_refused(items, neighbours, request, scratch)
+    return m
+
+
+@njit(cache=True)
+def release(history: Ragged, request: Request, scratch: Scratch, m: int) -> None:
+    """Leave `scratch.slot` as it was found: -1 everywhere."""
+    for c in range(m):
+        scratch.slot[scratch.items[c]] = -1
+    if request.user >= 0:
+        start = history.start[request.user]
+        for at in range(start, start + history.length[request.user]):
+            scratch.slot[history.ids[at]] = -1

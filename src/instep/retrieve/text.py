@@ -1,0 +1,77 @@
+"""Items nearest to a text vector: the cells nearest to it, scanned exactly."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from instep.state import Items, Ragged
+from instep.state.tables import F32, I32
+
+PROBES: Final = 12
+
+
+@njit(cache=True, fastmath=True)
+def nearest_items(items: Items, centre: F32, members: Ragged, vector: F32, k: int, probes: int) -> I32:
+    """Items whose reduced vectors are nearest to `vector`, best first.
+
+    Args:
+        items: the table.
+        centre: float32 (cells, TEXT_WIDTH).
+        members: a row a cell, of item numbers.
+        vector: float32 (TEXT_WIDTH,), length 1.
+        k: at most so many.
+        probes: cells to scan; all of them make the answer exact.
+
+    Returns:
+        int32 (<= k,).
+    """
+    cells = len(centre)
+    near = np.empty(cells, np.float32)
+    for c in range(cells):
+        z = np.float32(0.0)
+        for d in range(len(vector)):
+            z += centre[c, d] * vector[d]
+        near[c] = -z
+    order = np.argsort(near)[: min(probes, cells)] if cells > 1 else np.arange(cells)
+    best = np.full(k, -np.inf, np.float32)
+    found = np.full(k, -1, np.int32)
+    for c in order:
+        start = members.start[c]
+        for at in range(start, start + members.length[c]):
+            item = members.ids[at]
+            z = np.float32(0.0)
+            for d in range(len(vector)):
+                z += items.text[item, d] * vector[d]
+            if z <= best[k - 1] or items.blocked[item] != 0:
+                continue
+            p = k - 1
+            while p > 0 and best[p - 1] < z:
+                best[p], found[p] = best[p - 1], found[p - 1]
+                p -= 1
+            best[p], found[p] = z, item
+    used = 0
+    while used < k and found[used] >= 0:
+        used += 1
+    return found[:used]
+
+
+@njit(cache=True, fastmath=True)
+def text_profile(items: Items, recent: I32, limit: int, decay: float) -> F32:
+    """The history as one text vector, decayed, length 1; zero without any text."""
+    profile = np.zeros(items.text.shape[1], np.float32)
+    a = np.float32(1.0)
+    for g in range(min(len(recent), limit)):
+        if items.text_known[recent[g]]:
+            for d in range(len(profile)):
+                profile[d] += a * items.text[recent[g], d]
+        a *= np.float32(decay)
+    length = np.float32(0.0)
+    for d in range(len(profile)):
+        length += profile[d] * profile[d]
+    if length > 0:
+        for d in range(len(profile)):
+            profile[d] /= np.sqrt(length)
+    return profile

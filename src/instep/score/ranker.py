@@ -1,0 +1,215 @@
+"""The online ranker: linear in the signals, with weights that depend on how much is known.
+
+A weight is the sum of a shared part and a part of its cell (how long the user's history is, how often the item was
+taken). Learning is one step of softmax regression over the candidates really considered, AdaGrad-scaled. The
+diagonal of the accumulated Fisher information is the posterior's precision, from which Thompson sampling draws.
+
+Source: McFadden 1974 (conditional logit); Duchi et al. 2011 (AdaGrad); Chapelle and Li 2011 (diagonal Laplace).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from instep.retrieve.gather import Scratch
+from instep.score.signals import SIGNALS, WIDTH
+from instep.state import Items, Weights
+from instep.state.tables import F32
+
+USER_STARTS: Final = (1, 5, 20, 100)
+ITEM_STARTS: Final = (1, 6, 50)
+USER_CELLS: Final = len(USER_STARTS) + 1
+ITEM_CELLS: Final = len(ITEM_STARTS) + 1
+RATE: Final = 0.02
+CELL_RATE: Final = 0.01
+PRIOR_PRECISION: Final = 10.0
+
+PRIOR: Final = {
+    "popular_3000_events": 0.15,
+    "popular_week": 0.15,
+    "popular_ever": 0.0,
+    "popular_stage": 0.3,
+    "next": 0.3,
+    "around": 0.5,
+    "together": 0.3,
+    "pattern": 0.3,
+    "sequence": 0.3,
+    "vectors": 0.2,
+    "text_recent": 0.2,
+    "text_profile": 0.2,
+    "liked": 0.2,
+    "category": 0.2,
+    "disliked": -0.3,
+    "again": 0.5,
+}
+
+
+def new_weights() -> Weights:
+    """The prior: what any stream may expect before it has shown anything of its own."""
+    shared = np.array([PRIOR.get(name, 0.0) for name in SIGNALS], np.float32)
+    cells = (USER_CELLS, ITEM_CELLS, WIDTH)
+    return Weights(
+        shared,
+        np.zeros(cells, np.float32),
+        np.full(WIDTH, 0.1, np.float32),
+        np.full(cells, 0.1, np.float32),
+        np.full(WIDTH, PRIOR_PRECISION, np.float32),
+    )
+
+
+@njit(cache=True)
+def user_cell(length: int) -> int:
+    """Which weights a user of this history length gets."""
+    cell = 0
+    for start in USER_STARTS:
+        if length >= start:
+            cell += 1
+    return cell
+
+
+@njit(cache=True)
+def item_cell(count: float) -> int:
+    """Which weights an item taken this often gets."""
+    cell = 0
+    for start in ITEM_STARTS:
+        if count >= start:
+            cell += 1
+    return cell
+
+
+@njit(cache=True, fastmath=True)
+def score(
+    weights: Weights, items: Items, scratch: Scratch, x: F32, m: int, length: int, noise: F32, scores: F32
+) -> None:
+    """Score `m` candidates.
+
+    Args:
+        weights: the ranker.
+        items, scratch: for the candidates' cells.
+        x: float32 (>= m, WIDTH), signals.
+        m: how many.
+        length: of the user's history.
+        noise: float32 (WIDTH,), added to the shared weights (zero for greedy).
+        scores: float32 (>= m,), overwritten.
+    """
+    u = user_cell(length)
+    table = np.empty((ITEM_CELLS, WIDTH), np.float32)
+    for b in range(ITEM_CELLS):
+        for f in range(WIDTH):
+            table[b, f] = weights.shared[f] + weights.cell[u, b, f] + noise[f]
+    for c in range(m):
+        b = item_cell(items.count[scratch.items[c]])
+        z = np.float32(0.0)
+        for f in range(WIDTH):
+            z += table[b, f] * x[c, f]
+        scores[c] = z
+
+
+@njit(cache=True, fastmath=True)
+def learn_choice(
+    weights: Weights,
+    items: Items,
+    scratch: Scratch,
+    x: F32,
+    m: int,
+    chosen: int,
+    length: int,
+    weight: float,
+    scores: F32,
+) -> None:
+    """One softmax step: candidate `chosen` was taken, the other m - 1 were not.
+
+    Args:
+        weights: written.
+        items, scratch, x, m: as for `score`.
+        chosen: place of the taken item among the candidates.
+        length: of the user's history.
+        weight: of this event.
+        scores: float32 (>= m,), scores under the current weights; overwritten by probabilities.
+    """
+    highest = np.float32(-np.inf)
+    for c in range(m):
+        highest = max(highest, scores[c])
+    mass = np.float32(0.0)
+    for c in range(m):
+        scores[c] = np.exp(max(scores[c] - highest, np.float32(-30.0)))
+        mass += scores[c]
+    u = user_cell(length)
+    gradient = np.zeros((ITEM_CELLS, WIDTH), np.float32)
+    mean = np.zeros(WIDTH, np.float32)
+    square = np.zeros(WIDTH, np.float32)
+    for c in range(m):
+        p = scores[c] / mass
+        scores[c] = p
+        if p < 1e-4 and c != chosen:
+            continue
+        error = (np.float32(1.0) if c == chosen else np.float32(0.0)) - p
+        b = item_cell(items.count[scratch.items[c]])
+        for f in range(WIDTH):
+            gradient[b, f] += error * x[c, f]
+            mean[f] += p * x[c, f]
+            square[f] += p * x[c, f] * x[c, f]
+    w = np.float32(weight)
+    for f in range(WIDTH):
+        total = np.float32(0.0)
+        for b in range(ITEM_CELLS):
+            g = gradient[b, f] * w
+            total += g
+            if g != 0.0:
+                weights.cell_squares[u, b, f] += g * g
+                weights.cell[u, b, f] += np.float32(CELL_RATE) * g / np.sqrt(weights.cell_squares[u, b, f])
+        weights.shared_squares[f] += total * total
+        weights.shared[f] += np.float32(RATE) * total / np.sqrt(weights.shared_squares[f])
+        weights.precision[f] += w * max(square[f] - mean[f] * mean[f], np.float32(0.0))
+
+
+@njit(cache=True, fastmath=True)
+def score_draws(
+    weights: Weights,
+    items: Items,
+    scratch: Scratch,
+    x: F32,
+    places: np.ndarray,
+    length: int,
+    noise: F32,  # type: ignore[type-arg]
+) -> F32:
+    """Scores under draws of the posterior: float32 (draws, len(places)).
+
+    Args:
+        weights, items, scratch, x, length: as for `score`.
+        places: int64 (p,), which candidates.
+        noise: float32 (draws, WIDTH), standard normal; scaled here by the posterior's deviation.
+    """
+    u = user_cell(length)
+    out = np.empty((len(noise), len(places)), np.float32)
+    moved = np.empty((ITEM_CELLS, WIDTH), np.float32)
+    for r in range(len(noise)):
+        for b in range(ITEM_CELLS):
+            for f in range(WIDTH):
+                deviation = noise[r, f] / np.sqrt(weights.precision[f])
+                moved[b, f] = weights.shared[f] + weights.cell[u, b, f] + deviation
+        for p in range(len(places)):
+            c = places[p]
+            b = item_cell(items.count[scratch.items[c]])
+            z = np.float32(0.0)
+            for f in range(WIDTH):
+                z += moved[b, f] * x[c, f]
+            out[r, p] = z
+    return out
+
+
+@njit(cache=True)
+def addends(weights: Weights, items: Items, scratch: Scratch, x: F32, m: int, place: int, length: int) -> F32:
+    """What each signal adds to a candidate's score above the candidates' mean: float32 (WIDTH,)."""
+    u = user_cell(length)
+    b = item_cell(items.count[scratch.items[place]])
+    out = np.empty(WIDTH, np.float32)
+    for f in range(WIDTH):
+        mean = np.float32(0.0)
+        for c in range(m):
+            mean += x[c, f]
+        out[f] = (weights.shared[f] + weights.cell[u, b, f]) * (x[place, f] - mean / np.float32(m))
+    return out

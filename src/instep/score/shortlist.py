@@ -1,0 +1,147 @@
+"""The candidates of one request with their signals and scores: one pass of compiled code each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from instep.learn import recent_items
+from instep.retrieve import (
+    FROM_TEXT,
+    MOST,
+    Request,
+    gather,
+    nearest_items,
+    new_scratch,
+    release,
+    text_profile,
+)
+from instep.retrieve.gather import READ_HISTORY
+from instep.score.ranker import addends, learn_choice, score, score_draws
+from instep.score.signals import WIDTH, fill_signals
+from instep.state import STAGE_STARTS, State
+from instep.state.tables import F32, I32
+
+TEXT_HITS = 30
+REFUSED = 10
+HISTORY = max(READ_HISTORY, STAGE_STARTS[-1])
+_NOTHING: I32 = np.zeros(0, np.int32)
+
+
+class Shortlist:
+    """Working memory for requests, and what was found for the one at hand. Reads the state, never writes it.
+
+    Args:
+        state: read, and by `learn` only its ranker's weights written.
+    """
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._scratch = new_scratch(64)
+        self._signals: F32 = np.zeros((MOST, WIDTH), np.float32)
+        self._scores: F32 = np.zeros(MOST, np.float32)
+        self._still: F32 = np.zeros(WIDTH, np.float32)
+        self.recent: I32 = _NOTHING
+        self.size = 0
+
+    @property
+    def items(self) -> I32:
+        """int32 (size,), item numbers of the candidates."""
+        return self._scratch.items[: self.size]
+
+    @property
+    def sources(self) -> I32:
+        """int32 (size,), bits by `retrieve.SOURCES`."""
+        return self._scratch.sources[: self.size]
+
+    @property
+    def signals(self) -> F32:
+        """float32 (size, WIDTH)."""
+        return self._signals[: self.size]
+
+    @contextmanager
+    def gathered(
+        self,
+        user: int,
+        now: float,
+        repeat: bool,
+        asked: I32 = _NOTHING,
+        browsed: I32 = _NOTHING,
+    ) -> Iterator[Shortlist]:
+        """Hold the candidates for a user while the block runs.
+
+        Args:
+            user: row, -1 for an unknown one.
+            now: seconds.
+            repeat: whether consumed items may come back.
+            asked: int32 (a,), items to consider whatever happens.
+            browsed: int32 (c,), categories whose trending items are wanted.
+        """
+        state = self.state
+        if len(self._scratch.slot) < len(state.items.count):
+            self._scratch = self._scratch._replace(slot=np.full(len(state.items.count), -1, np.int32))
+        self.recent = recent_items(state.history, user, HISTORY, -1, True)
+        refused = recent_items(state.history, user, REFUSED, -1, False)
+        if len(self.recent) and len(state.text.centre):
+            profile = text_profile(state.items, self.recent, READ_HISTORY, 0.85)
+            hits = nearest_items(state.items, state.text.centre, state.text.members, profile, TEXT_HITS, 12)
+            asked = np.concatenate([asked, hits]) if len(asked) else hits
+        request = Request(user, now, repeat, self.recent, refused, asked, FROM_TEXT, browsed)
+        self.size = gather(
+            state.items, state.neighbours, state.history, state.head, state.trending, request, self._scratch
+        )
+        try:
+            categories = len(state.names.categories)
+            fill_signals(
+                state.items, state.clock, request, self._scratch, self.size, categories, self._signals
+            )
+            yield self
+        finally:
+            release(state.history, request, self._scratch, self.size)
+
+    def scores(self) -> F32:
+        """float32 (size,), expected scores."""
+        weights, items = self.state.weights, self.state.items
+        score(
+            weights,
+            items,
+            self._scratch,
+            self._signals,
+            self.size,
+            len(self.recent),
+            self._still,
+            self._scores,
+        )
+        return self._scores[: self.size]
+
+    def draws(self, places: np.ndarray, noise: F32) -> F32:  # type: ignore[type-arg]
+        """Scores of some candidates under draws of the posterior.
+
+        Args:
+            places: int64 (p,), places among the candidates.
+            noise: float32 (draws, WIDTH), standard normal.
+
+        Returns:
+            float32 (draws, p).
+        """
+        weights, items = self.state.weights, self.state.items
+        return score_draws(weights, items, self._scratch, self._signals, places, len(self.recent), noise)
+
+    def learn(self, item: int, weight: float) -> None:
+        """One ranker step: `item` was taken, the other candidates were not. Nothing if it is no candidate."""
+        place = self._scratch.slot[item]
+        if place < 0:
+            return
+        scores = self.scores()
+        length = len(self.recent)
+        weights, items = self.state.weights, self.state.items
+        learn_choice(
+            weights, items, self._scratch, self._signals, self.size, int(place), length, weight, scores
+        )
+
+    def addends(self, place: int) -> F32:
+        """float32 (WIDTH,), what each signal adds to one candidate's score above the candidates' mean."""
+        weights, items = self.state.weights, self.state.items
+        return addends(weights, items, self._scratch, self._signals, self.size, place, len(self.recent))

@@ -1,0 +1,120 @@
+"""Snapshots: the state at an offset, written beside the service.
+
+A snapshot is one `.npz` (zip with a CRC a member, no pickles) named by its offset, with a hash over all arrays inside.
+It is written under another name and renamed when it is whole, so that a kill leaves the earlier ones. On Linux the
+writing is done by a forked child: the parent's requests wait for the fork only, and the child sees one moment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import structlog
+
+from instep.state.state import FORMAT, Arrays, State
+
+SUFFIX: Final = ".snapshot.npz"
+_log = structlog.get_logger("instep.snapshot")
+
+
+def begin_snapshot(state: State, directory: Path, keep: int) -> Callable[[], Path]:
+    """Begin to write the state as it is now.
+
+    Args:
+        state: read; its lock may be let go when this returns.
+        directory: made when missing.
+        keep: how many to keep, at least 1.
+
+    Returns:
+        A function that waits until the snapshot is on disk and returns its path; it raises OSError when the
+        snapshot could not be written (the earlier ones are still there).
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{state.offset:020d}{SUFFIX}"
+    state.finish_solving()
+    if sys.platform != "linux":
+        _write(state, path, keep)
+        return lambda: path
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.closerange(3, 65536)  # the log's lock and sockets stay the parent's alone
+            _write(state, path, keep)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def finish() -> Path:
+        _, status = os.waitpid(child, 0)
+        if status != 0:
+            raise OSError(f"{path.name} could not be written (is the disk full?); earlier snapshots are kept")
+        return path
+
+    return finish
+
+
+def _write(state: State, path: Path, keep: int) -> None:
+    arrays = state.arrays()
+    arrays["format"] = np.array([FORMAT, state.offset], np.int64)
+    arrays["seal"] = np.frombuffer(_seal(arrays), np.uint8)
+    part = path.with_suffix(f".part-{os.getpid()}")
+    try:
+        with part.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    for old in sorted(path.parent.glob(f"*{SUFFIX}"))[:-keep]:
+        old.unlink(missing_ok=True)
+
+
+def _seal(arrays: Arrays) -> bytes:
+    whole = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        if name != "seal":
+            whole.update(name.encode())
+            whole.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return whole.digest()
+
+
+def read_newest(state: State, directory: Path, end: int) -> int:
+    """Load the newest valid snapshot.
+
+    Args:
+        state: overwritten when one is found.
+        directory: where snapshots are; it may be missing.
+        end: the log's end; a snapshot beyond it does not belong to this log and is skipped.
+
+    Returns:
+        The snapshot's offset, 0 when there is none.
+    """
+    for path in sorted(directory.glob(f"*{SUFFIX}"), reverse=True):
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            if arrays["seal"].tobytes() != _seal(arrays):
+                raise ValueError("its hash does not match")
+            form, offset = arrays["format"].tolist()
+            if form != FORMAT:
+                raise ValueError(f"its format is {form}, this version reads {FORMAT}")
+            if offset > end:
+                raise ValueError(f"it is at offset {offset}, the log ends at {end}")
+            state.load(arrays)
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            _log.warning(
+                "snapshot skipped; an older one or the log itself is used", file=path.name, why=str(error)
+            )
+            continue
+        state.offset = offset
+        return int(offset)
+    return 0

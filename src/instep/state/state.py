@@ -1,0 +1,244 @@
+"""The whole learned state: names, items and the tables; a pure function of the log."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from instep.domain import Item
+from instep.state.ragged import Ragged, empty_ragged, loosened, tight, with_cells, with_rows
+from instep.state.tables import (
+    CATEGORY_SLOTS,
+    ITEM_COLUMNS,
+    TRENDING_LENGTH,
+    USER_COLUMNS,
+    Clock,
+    Head,
+    Items,
+    TextSpace,
+    Trending,
+    Users,
+    Weights,
+    new_clock,
+    new_head,
+    new_text_space,
+    new_trending,
+    with_room,
+)
+
+FORMAT = 1
+Arrays = dict[str, NDArray[Any]]
+_ROOM_PER_EVENT = 16384
+
+
+class Names(msgspec.Struct):
+    """What has a name: items, users, categories, feedback types, in the order of their numbers."""
+
+    items: list[str] = []
+    users: list[str] = []
+    categories: list[str] = []
+    types: list[str] = []
+    catalogue: list[Item | None] = []
+    content: list[str] = []
+    attributes: dict[str, dict[str, Any]] = {}
+    merged: dict[str, str] = {}
+    encoder: str = ""
+
+
+class State:
+    """Columns that grow, and the names of their rows.
+
+    Args:
+        weights: the ranker's prior.
+        fresh_vectors: called with `items` and a number when an item is created, to fill its starting vectors.
+
+    Source: layout after Metarank's and River's columnar stores; growth by doubling.
+    """
+
+    def __init__(self, weights: Weights, fresh_vectors: Callable[[Items, int], None]) -> None:
+        self.names = Names()
+        self.item_number: dict[str, int] = {}
+        self.user_number: dict[str, int] = {}
+        self.category_number: dict[str, int] = {}
+        self.type_number: dict[str, int] = {}
+        self.items: Items = with_room(Items, ITEM_COLUMNS, None, 64)
+        self.users: Users = with_room(Users, USER_COLUMNS, None, 64)
+        self.history: Ragged = empty_ragged(4, np.float64)
+        self.neighbours: Ragged = empty_ragged(3, np.float32)
+        self.clock: Clock = new_clock()
+        self.head: Head = new_head()
+        self.trending: Trending = new_trending()
+        self.text: TextSpace = new_text_space()
+        self.weights = weights
+        self.solved: Callable[[], tuple[NDArray[np.float32], NDArray[np.float32]]] | None = None
+        self.offset = 0
+        self._fresh_vectors = fresh_vectors
+
+    @property
+    def n_items(self) -> int:
+        """Items known."""
+        return len(self.names.items)
+
+    @property
+    def n_users(self) -> int:
+        """Users known, visitors included."""
+        return len(self.names.users)
+
+    def item_row(self, item_id: str, now: float) -> int:
+        """Number of an item, created (unlisted text, servable at once) when it is new."""
+        row = self.item_number.get(item_id)
+        if row is not None:
+            return row
+        row = len(self.names.items)
+        self.item_number[item_id] = row
+        self.names.items.append(item_id)
+        self.names.catalogue.append(None)
+        self.names.content.append("")
+        self.items = with_room(Items, ITEM_COLUMNS, self.items, row + 1)
+        self.neighbours = with_rows(self.neighbours, len(self.items.count))
+        self._fresh_vectors(self.items, row)
+        self.items.first_seen[row] = now
+        at = int(self.trending.fresh_at[0])
+        self.trending.fresh[at] = row
+        self.trending.fresh_at[0] = (at + 1) % TRENDING_LENGTH
+        return row
+
+    def user_row(self, user_id: str) -> int:
+        """Number of a user, created when new."""
+        row = self.user_number.get(user_id)
+        if row is not None:
+            return row
+        row = len(self.names.users)
+        self.user_number[user_id] = row
+        self.names.users.append(user_id)
+        self.users = with_room(Users, USER_COLUMNS, self.users, row + 1)
+        self.history = with_rows(self.history, len(self.users.events))
+        seed = hashlib.blake2b(user_id.encode(), digest_size=8).digest()
+        self.users.seed[row] = int.from_bytes(seed, "little") >> 1
+        return row
+
+    def category_row(self, name: str) -> int:
+        """Number of a category, created when new."""
+        row = self.category_number.get(name)
+        if row is None:
+            row = len(self.names.categories)
+            self.category_number[name] = row
+            self.names.categories.append(name)
+            have = self.trending.category
+            if row >= len(have):
+                fresh = np.full((max(8, len(have)), TRENDING_LENGTH), -1, np.int32)
+                self.trending = self.trending._replace(category=np.concatenate([have, fresh]))
+        return row
+
+    def type_row(self, name: str) -> int:
+        """Number of a feedback type, created when new."""
+        row = self.type_number.get(name)
+        if row is None:
+            row = len(self.names.types)
+            self.type_number[name] = row
+            self.names.types.append(name)
+        return row
+
+    def set_item(self, row: int, item: Item | None) -> None:
+        """Write an item's servable facts; None takes it out of the catalogue."""
+        self.names.catalogue[row] = item
+        gone = item is None or item.hidden or (item.stock is not None and item.stock <= 0)
+        self.items.blocked[row] = gone
+        if item is None:
+            return
+        self.items.published[row] = -1.0 if item.published_at is None else item.published_at
+        self.items.expires[row] = np.inf if item.expires_at is None else item.expires_at
+        numbers = [self.category_row(name) for name in item.categories[:CATEGORY_SLOTS]]
+        self.items.categories[row] = numbers + [-1] * (CATEGORY_SLOTS - len(numbers))
+
+    def reserve(self) -> None:
+        """Make room for everything one event can add, so that compiled code never runs out."""
+        self.history = with_cells(self.history, _ROOM_PER_EVENT)
+        self.neighbours = with_cells(self.neighbours, _ROOM_PER_EVENT)
+
+    def arrays(self) -> Arrays:
+        """Every table cut to what is used, by dotted name; the names as MessagePack bytes. Independent of room."""
+        self.finish_solving()
+        n, users = self.n_items, self.n_users
+        out: Arrays = {}
+        _put(out, "items", self.items, n)
+        _put(out, "users", self.users, users)
+        _put(out, "clock", self.clock)
+        _put(out, "head", self.head)
+        _put(out, "weights", self.weights)
+        _put(
+            out,
+            "trending",
+            self.trending._replace(category=self.trending.category[: len(self.names.categories)]),
+        )
+        _put_ragged(out, "history", self.history, users)
+        _put_ragged(out, "neighbours", self.neighbours, n)
+        text = self.text
+        for field in ("mean", "basis", "centre", "fitted"):
+            out[f"text.{field}"] = getattr(text, field)
+        for field in ("raw", "cell", "place"):
+            out[f"text.{field}"] = getattr(text, field)[:n]
+        _put_ragged(out, "text.members", text.members, len(text.centre))
+        if self.solved is not None:
+            out["solved.symmetric"], out["solved.directed"] = self.solved()
+        out["names"] = np.frombuffer(msgspec.msgpack.encode(self.names), np.uint8)
+        return out
+
+    def load(self, arrays: Arrays) -> None:
+        """Become the state that `arrays()` told."""
+        self.names = msgspec.msgpack.decode(arrays["names"].tobytes(), type=Names)
+        self.item_number = {name: row for row, name in enumerate(self.names.items)}
+        self.user_number = {name: row for row, name in enumerate(self.names.users)}
+        self.category_number = {name: row for row, name in enumerate(self.names.categories)}
+        self.type_number = {name: row for row, name in enumerate(self.names.types)}
+        self.items = with_room(Items, ITEM_COLUMNS, Items(*_get(arrays, "items", Items)), self.n_items + 1)
+        self.users = with_room(Users, USER_COLUMNS, Users(*_get(arrays, "users", Users)), self.n_users + 1)
+        self.clock = Clock(*_get(arrays, "clock", Clock))
+        self.head = Head(*_get(arrays, "head", Head))
+        self.weights = Weights(*_get(arrays, "weights", Weights))
+        self.trending = Trending(*_get(arrays, "trending", Trending))
+        self.history = with_rows(_get_ragged(arrays, "history"), len(self.users.events))
+        self.neighbours = with_rows(_get_ragged(arrays, "neighbours"), len(self.items.count))
+        text = {field: arrays[f"text.{field}"] for field in TextSpace._fields if field != "members"}
+        self.text = TextSpace(members=_get_ragged(arrays, "text.members"), **text)
+        self.solved = None
+        if "solved.symmetric" in arrays:
+            pair = (arrays["solved.symmetric"], arrays["solved.directed"])
+            self.solved = lambda: pair
+
+    def finish_solving(self) -> None:
+        """Wait for the dense regressions that are being solved beside; they take effect at their own event."""
+        if self.solved is not None:
+            pair = self.solved()
+            self.solved = lambda: pair
+
+    def digest(self) -> str:
+        """BLAKE2b over every table's bytes: equal digests mean the same state to the bit."""
+        whole = hashlib.blake2b(digest_size=16)
+        for name, array in sorted(self.arrays().items()):
+            whole.update(f"{name}{array.dtype}{array.shape}".encode())
+            whole.update(np.ascontiguousarray(array).tobytes())
+        return whole.hexdigest()
+
+
+def _put(out: Arrays, prefix: str, table: NamedTuple, rows: int | None = None) -> None:
+    for field, array in zip(table._fields, table, strict=True):
+        out[f"{prefix}.{field}"] = array if rows is None else array[:rows]
+
+
+def _put_ragged(out: Arrays, prefix: str, table: Ragged, rows: int) -> None:
+    lengths, ids, values = tight(table, rows)
+    out[f"{prefix}.length"], out[f"{prefix}.ids"], out[f"{prefix}.values"] = lengths, ids, values
+
+
+def _get(arrays: Arrays, prefix: str, table: Any) -> list[NDArray[Any]]:
+    return [arrays[f"{prefix}.{field}"] for field in table._fields]
+
+
+def _get_ragged(arrays: Arrays, prefix: str) -> Ragged:
+    return loosened(arrays[f"{prefix}.length"], arrays[f"{prefix}.ids"], arrays[f"{prefix}.values"])
