@@ -125,6 +125,7 @@ def test_a_title_is_nearer_to_its_translation_than_to_its_language(multilingual:
         assert across[row, row] > np.delete(within[row], row).max()
 
 
+@pytest.mark.slow
 def test_the_shipped_directions_are_those_of_the_shipped_sample(multilingual: MultilingualEncoder) -> None:
     shipped = np.load(DIRECTIONS)
     again = compute_directions(multilingual._model)

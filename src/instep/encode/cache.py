@@ -7,12 +7,26 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
 FORMAT: Final = 1
 DEFAULT_VECTORS: Final = 1_000_000  # about 1 GB of 384 float16 numbers each
 _QUERY_KEYS: Final = 500
+# Beside SQLite's own errors: what rows with damaged texts, types or numbers raise on their way to Python.
+_DAMAGE: Final = (sqlite3.Error, TypeError, ValueError, ArithmeticError)
+_PASSING: Final = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    )
+)
 _Result = TypeVar("_Result")
 _log = logging.getLogger("instep.encode")
 
@@ -43,7 +57,8 @@ class VectorCache:
         self._clock: int = self._run(lambda db: _one(db, "SELECT coalesce(max(used), 0) FROM vectors"), 0)
         self._count: int = self._run(lambda db: _one(db, "SELECT count(*) FROM vectors"), 0)
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
         """How many vectors it holds, or a few more where some were replaced."""
         return self._count
 
@@ -57,8 +72,9 @@ class VectorCache:
                 part = wanted[start : start + _QUERY_KEYS]
                 marks = ",".join("?" * len(part))
                 rows = db.execute(f"SELECT key, vector, checksum FROM vectors WHERE key IN ({marks})", part)
-                found.update((key, data) for key, data, checksum in rows if zlib.crc32(data) == checksum)
-            with db:
+                found.update((key, data) for key, data, checksum in rows if _checksum(key, data) == checksum)
+            # A full disk must not keep vectors from being read.
+            with suppress(sqlite3.OperationalError), db:
                 db.executemany(
                     "UPDATE vectors SET used = ? WHERE key = ?", ((self._tick(), key) for key in found)
                 )
@@ -70,7 +86,7 @@ class VectorCache:
         """Keep these vectors (float16 bytes by content hash)."""
 
         def write(db: sqlite3.Connection) -> None:
-            rows = ((key, data, zlib.crc32(data), self._tick()) for key, data in vectors.items())
+            rows = ((key, data, _checksum(key, data), self._tick()) for key, data in vectors.items())
             with db:
                 db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
             self._count += len(vectors)  # too many where keys were replaced: counted exactly at the limit
@@ -118,11 +134,12 @@ class VectorCache:
         with self._lock:
             try:
                 return work(self._connection)
-            except sqlite3.OperationalError as error:  # disk full, locked, read-only: the file may be sound
-                _log.warning("the vector cache %s was not used this time: %s", self._path, error)
-            except (sqlite3.DatabaseError, TypeError) as error:  # TypeError: a damaged row of another type
-                self._connection.close()
-                self._connection = self._start_again(error)
+            except _DAMAGE as error:
+                if _passes(error):
+                    _log.warning("the vector cache %s was not used this time: %s", self._path, error)
+                else:
+                    self._connection.close()
+                    self._connection = self._start_again(error)
             return otherwise
 
     def _open(self) -> sqlite3.Connection:
@@ -130,12 +147,12 @@ class VectorCache:
             if self._path is not None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
             return _create(self._path)
-        except (sqlite3.OperationalError, OSError) as error:
+        except (OSError, *_DAMAGE) as error:
+            if not isinstance(error, OSError) and not _passes(error):
+                return self._start_again(error)
             _log.warning("the vector cache %s cannot be opened (%s): it is kept in memory", self._path, error)
             self._path = None
             return _create(None)
-        except sqlite3.DatabaseError as error:
-            return self._start_again(error)
 
     def _start_again(self, error: Exception) -> sqlite3.Connection:
         _log.warning(
@@ -147,7 +164,7 @@ class VectorCache:
                 for suffix in ("", "-wal", "-shm"):
                     Path(f"{self._path}{suffix}").unlink(missing_ok=True)
             return _create(self._path)
-        except (sqlite3.DatabaseError, OSError) as reason:
+        except (OSError, *_DAMAGE) as reason:
             _log.warning(
                 "the vector cache %s cannot be set up anew (%s): it is kept in memory", self._path, reason
             )
@@ -176,6 +193,15 @@ def _create(path: Path | None) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _checksum(key: str, data: bytes) -> int:
+    return zlib.crc32(data, zlib.crc32(key.encode()))
+
+
+def _passes(error: Exception) -> bool:
+    """Whether an error says nothing about the file: disk full, locked by another process, read-only."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
 
 
 def _one(connection: sqlite3.Connection, query: str) -> int:

@@ -1,7 +1,7 @@
 """How the multilingual model's means and language directions were computed.
 
-Run ``python -m instep.encode.directions`` only for another model or sample, and then change the encoder's name:
-vectors made before and after cannot be compared.
+Run ``python -m instep.encode.directions`` only for another model or sample, and then change the encoder's
+name: vectors made before and after cannot be compared.
 """
 
 from __future__ import annotations

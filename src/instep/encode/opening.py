@@ -53,7 +53,7 @@ def open_encoder(name: str, texts: Sample = ()) -> Encoder:
             raise ConfigError(f"encoder {name!r}: the form is openai:MODEL@https://host/v1")
         return EndpointEncoder(model, url)
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and folder.is_dir():
         return open_folder(folder)
     if name.startswith((".", "/", "~")) or not _HUB_NAME.fullmatch(name):
         raise ConfigError(f"encoder {name!r} is no folder that exists here; it can be {FORMS}")
