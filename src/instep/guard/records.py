@@ -31,14 +31,13 @@ from instep.guard.values import (
     check_number,
     check_user_id,
 )
+from instep.reward import DEFAULT_REWARDS
 
 DAY: Final = 86_400.0
 SLATE_LENGTH: Final = 1_000
 EXCLUDED: Final = 10_000
 FILTER_LENGTH: Final = 2_048
-EVENT_TYPES: Final = frozenset(
-    ("view", "click", "like", "dislike", "skip", "dwell", "rating", "cart", "purchase", "share")
-)
+EVENT_TYPES: Final = frozenset(DEFAULT_REWARDS)
 
 
 class Limits(msgspec.Struct, frozen=True):

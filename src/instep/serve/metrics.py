@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     PlatformCollector,
     ProcessCollector,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.registry import Collector
+
+from instep.domain import Receipt
+
+if TYPE_CHECKING:
+    from instep.flow import Flow
 
 SECONDS: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
@@ -51,6 +56,19 @@ class Metrics:
             ("route", "method", "status"),
             registry=self.registry,
         )
+        self._stages = Histogram(
+            "instep_stage_seconds",
+            "Time of a stage: `observe` is from a checked event to its acknowledgement, `recommend` a slate.",
+            ("stage",),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._observe = self._stages.labels("observe")
+        self._recommend = self._stages.labels("recommend")
+        events = Counter(
+            "instep_events", "Events acknowledged over HTTP.", ("duplicate",), registry=self.registry
+        )
+        self._events = {duplicate: events.labels(str(duplicate).lower()) for duplicate in (False, True)}
         self._degraded = Counter(
             "instep_degraded",
             "Requests answered without an optional stage, because it failed.",
@@ -80,14 +98,48 @@ class Metrics:
         children[0].observe(seconds)
         children[1].inc()
 
-    def count_degraded(self, stages: Iterable[str]) -> None:
-        """Count a request that went on without these stages."""
-        for stage in stages:
+    def count_events(self, seconds: float, receipts: Sequence[Receipt]) -> None:
+        """Count acknowledged events, and the time from their check to their acknowledgement."""
+        self._observe.observe(seconds)
+        duplicates = sum(receipt.duplicate for receipt in receipts)
+        self._events[False].inc(len(receipts) - duplicates)
+        if duplicates:
+            self._events[True].inc(duplicates)
+
+    def count_slate(self, seconds: float, degraded: Sequence[str]) -> None:
+        """Count a slate, the time it took and the optional stages that failed for it."""
+        self._recommend.observe(seconds)
+        for stage in degraded:
             self._degraded.labels(stage).inc()
 
-    def add(self, collector: Collector) -> None:
-        """Have a collector asked at each scrape."""
-        self.registry.register(collector)
+    def gauge(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        """Have a number read at each scrape.
+
+        Args:
+            name: without the prefix ``instep_``.
+            documentation: what it is, with its unit.
+            read: gives the number; quick.
+
+        >>> metrics = Metrics()
+        >>> metrics.gauge("answer", "The answer.", lambda: 42)
+        >>> b"instep_answer 42.0" in metrics.render()
+        True
+        """
+        Gauge(f"instep_{name}", documentation, registry=self.registry).set_function(read)
+
+    def watch(self, flow: Flow) -> None:
+        """Have the log and the model of a flow read at each scrape."""
+        # Asked anew each time: an erasure puts another model in place.
+        gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
+            ("log_end", "Offset the next record will get.", lambda: flow.log.end),
+            ("model_offset", "All records below are learned from.", lambda: flow.model.state.offset),
+            ("model_lag", "Records not yet learned from.", lambda: flow.log.end - flow.model.state.offset),
+            ("items", "Items the model knows.", lambda: flow.model.state.n_items),
+            ("users", "Users and visitors the model knows.", lambda: len(flow.model.state.names.users)),
+            ("scores_not_finite", "Scores that were not finite.", lambda: flow.model.non_finite),
+        )
+        for name, documentation, read in gauges:
+            self.gauge(name, documentation, read)
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import time
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -48,15 +48,23 @@ async def post_events(service: Service, request: Request) -> Receipts:
     """
     now = time()
     events = request.body
+    began = perf_counter()
     if type(events) is Event:
-        return await store(service.flow, [_feedback(events, now)])
+        receipts = await store(service.flow, [_feedback(events, now)])
+    else:
+        receipts = await store(service.flow, _all_feedback(events, now), at="events")
+    service.metrics.count_events(perf_counter() - began, receipts.receipts)
+    return receipts
+
+
+def _all_feedback(events: list[Event], now: float) -> list[Feedback]:
     records = []
     for place, event in enumerate(events):
         try:
             records.append(_feedback(event, now))
         except InvalidRequest as error:
             raise InvalidRequest(error.message, f"events[{place}].{error.field}") from None
-    return await store(service.flow, records, at="events")
+    return records
 
 
 def _feedback(event: Event, now: float) -> Feedback:

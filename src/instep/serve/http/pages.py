@@ -55,13 +55,13 @@ async def openapi_json(service: Service, request: Request) -> Answer:
 
 async def live(service: Service, request: Request) -> Health:
     """Whether the process answers."""
-    return Health("live", service.flow.end)
+    return Health("live", service.flow.log.end)
 
 
 async def ready(service: Service, request: Request) -> Answer:
     """Whether it takes requests: 503 while it shuts down."""
     status, code = ("stopping", 503) if service.stopping else ("ready", 200)
-    return Answer(msgspec.json.encode(Health(status, service.flow.end)), status=code)
+    return Answer(msgspec.json.encode(Health(status, service.flow.log.end)), status=code)
 
 
 async def metrics(service: Service, request: Request) -> Answer:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from instep.domain import InvalidRequest, Unavailable
+from instep.domain import InvalidRequest, StageError, Unavailable
 
 PROBLEM_JSON: Final = b"application/problem+json"
 _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
@@ -71,6 +71,8 @@ detail='must be finite', request_id='r1', field='value')
         return _document(error.status, error.detail, request_id), error.headers
     if isinstance(error, InvalidRequest):
         return _document(422, error.message, request_id, error.field), ()
+    if isinstance(error, StageError):
+        return _document(503, str(error), request_id), ((b"retry-after", b"5"),)
     if isinstance(error, Unavailable):
         return _document(503, f"{error} (nothing was stored; try again)", request_id), (
             (b"retry-after", b"1"),

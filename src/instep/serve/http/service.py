@@ -67,6 +67,7 @@ class Service:
         self.flow = flow
         self.settings = settings
         self.metrics = metrics or Metrics()
+        self.metrics.watch(flow)
         self.stopping = False
         openapi = document(ROUTES, version("instep"))
         self.openapi_json = msgspec.json.encode(openapi)

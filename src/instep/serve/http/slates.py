@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from time import time
+from time import perf_counter, time
 from typing import TYPE_CHECKING, Final
 
 from instep.domain import Context, SlateItem
@@ -35,6 +35,7 @@ async def recommend(service: Service, request: Request) -> SlateAnswer:
     before is reflected. The slate is shorter than `n` when fewer items qualify.
     """
     query: RecommendationQuery = request.body
+    began = perf_counter()
     slate = service.flow.recommend(
         Context(
             who(query.user_id, query.session),
@@ -50,8 +51,7 @@ async def recommend(service: Service, request: Request) -> SlateAnswer:
             query.context,
         )
     )
-    if slate.degraded:
-        service.metrics.count_degraded(slate.degraded)
+    service.metrics.count_slate(perf_counter() - began, slate.degraded)
     return SlateAnswer(slate.slate_id, _entries(slate.items), slate.policy, slate.as_of, slate.degraded)
 
 
@@ -72,8 +72,15 @@ async def trending(service: Service, request: Request) -> SlateItems:
 
 
 async def search(service: Service, request: Request) -> SlateItems:
-    """Items whose text means what the words mean, by the language model."""
+    """Items whose text means what the words mean, by the language model.
+
+    503 while the model is being loaded; 404 when none is configured.
+    """
     query: SearchQuery = request.query
+    if service.flow.encoder is None:
+        raise Refusal(404, "there is no search by text: no encoder is configured")
+    if not service.flow.model.state.n_items:
+        return SlateItems([])
     return SlateItems(_entries(await asyncio.to_thread(service.flow.search, query.q, query.n)))
 
 
@@ -106,6 +113,6 @@ ROUTES: Final = (
         "GET", "/v1/items/{item_id}/similar", similar, "read", SlateItems, query=CountQuery, problems=(404,)
     ),
     Route("GET", "/v1/trending", trending, "read", SlateItems, query=TrendingQuery),
-    Route("GET", "/v1/search", search, "read", SlateItems, query=SearchQuery),
+    Route("GET", "/v1/search", search, "read", SlateItems, query=SearchQuery, problems=(404,)),
     Route("GET", "/v1/categories", categories, "read", Categories),
 )

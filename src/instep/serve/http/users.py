@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Iterator
+from operator import attrgetter
 from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from instep.domain import Record, UserPatch, UserPut
+from instep.domain import Entry, SessionMerge, UserPatch, UserPut
 from instep.guard import check_user_id
 from instep.serve.http.messages import (
     CountQuery,
@@ -26,6 +28,7 @@ from instep.serve.http.records import new_id, store
 from instep.serve.http.routes import Answer, Request, Route
 
 if TYPE_CHECKING:
+    from instep.log import Log
     from instep.serve.http.service import Service
 
 JSON_LINES: Final = "application/jsonl"
@@ -61,10 +64,9 @@ async def get_history(service: Service, request: Request) -> HistoryAnswer:
 
 
 async def export_user(service: Service, request: Request) -> Answer:
-    """All records of a user, one JSON object a line, oldest first."""
+    """All records of a user and of the sessions merged into it, one JSON object a line, oldest first."""
     user_id, _ = _known(service, request)
-    records = await asyncio.to_thread(service.flow.export, user_id)
-    return Answer(_lines(records), JSON_LINES.encode())
+    return Answer(_lines(_all_records(service.flow.log, user_id)), JSON_LINES.encode())
 
 
 async def delete_user(service: Service, request: Request) -> Erasure:
@@ -91,12 +93,18 @@ def _known(service: Service, request: Request) -> tuple[str, dict[str, Any]]:
     return user_id, known
 
 
-def _lines(records: Iterator[Record]) -> Iterator[bytes]:
+def _all_records(log: Log, user_id: str) -> Iterator[Entry]:
+    merges = (entry.record for entry in log.read_user(user_id) if isinstance(entry.record, SessionMerge))
+    users = {user_id, *(merge.session_user_id for merge in merges)}
+    return heapq.merge(*(log.read_user(user) for user in users), key=attrgetter("offset"))
+
+
+def _lines(entries: Iterator[Entry]) -> Iterator[bytes]:
     """Records as JSON lines, in chunks worth sending."""
     chunk = bytearray()
     encoder = msgspec.json.Encoder()
-    for record in records:
-        chunk += encoder.encode(record) + b"\n"
+    for entry in entries:
+        chunk += encoder.encode(entry.record) + b"\n"
         if len(chunk) >= _CHUNK:
             yield bytes(chunk)
             chunk.clear()
