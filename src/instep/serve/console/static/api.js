@@ -37,9 +37,10 @@ async function problemOf(response) {
   } catch {
     // Not JSON: a proxy's page, say. The status line has to do.
   }
+  const { title, detail, field } = document;
   return new Problem({
-    title: document.title || `${response.status} ${response.statusText}`.trim(),
-    detail: typeof document.detail === "string" ? document.detail : "",
+    title: title || `${response.status} ${response.statusText}`.trim(),
+    detail: [field, detail].filter((part) => typeof part === "string").join(": "),
     status: response.status,
   });
 }

@@ -50,7 +50,7 @@ function LanguageSwitch({ language, onSwitch }) {
 function Header({ store, language, onSwitch, onPeople, onHelp, field }) {
   const words = useWords();
   return html`<header class="top">
-    <a class="brand" href="./" translate="no"><img src="./console/icon.svg" alt="" width="28" height="28" />Instep</a>
+    <a class="brand" href="./" translate=${false}><img src="./console/icon.svg" alt="" width="28" height="28" />Instep</a>
     <${SearchField} store=${store} field=${field} />
     <div class="top-end">
       <button type="button" class="who" aria-haspopup="dialog" onClick=${onPeople}>
@@ -164,7 +164,7 @@ function Help({ shortcuts, onShortcuts, onClose }) {
   return html`<${Dialog} label=${words.help} kind="help" onClose=${onClose}>
     <h2>${words.help}</h2>
     <dl class="shortcuts">
-      ${words.shortcuts.map(([keys, what]) => [html`<dt key=${keys}>${keys.split(" ").map((key) => html`<kbd translate="no">${key}</kbd>`)}</dt>`, html`<dd>${what}</dd>`])}
+      ${words.shortcuts.map(([keys, what]) => [html`<dt key=${keys}>${keys.split(" ").map((key) => html`<kbd translate=${false}>${key}</kbd>`)}</dt>`, html`<dd>${what}</dd>`])}
     </dl>
     <label class="check"><input type="checkbox" checked=${shortcuts} onChange=${(e) => onShortcuts(e.target.checked)} /> ${words.shortcutsSwitch}</label>
   <//>`;

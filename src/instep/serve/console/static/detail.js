@@ -48,7 +48,7 @@ function Facts({ item }) {
   const facts = Object.entries(item).filter(([name, value]) => !SHOWN.has(name) && value != null && value !== "" && typeof value !== "object");
   if (!facts.length) return null;
   return html`<dl class="facts">
-    ${facts.map(([name, value]) => [html`<dt key=${name} translate="no">${words.field(name)}</dt>`, html`<dd translate="no">${String(value)}</dd>`])}
+    ${facts.map(([name, value]) => [html`<dt key=${name} translate=${false}>${words.field(name)}</dt>`, html`<dd translate=${false}>${String(value)}</dd>`])}
   </dl>`;
 }
 
@@ -106,12 +106,12 @@ export function Detail({ store, detail }) {
   return html`<${Dialog} label=${title} kind="detail" onClose=${() => store.close(now())}>
     <div class="detail-poster"><${Poster} item=${item} year=${yearOf(item)} /></div>
     <div class="detail-words">
-      <h2 translate="no" dir="auto">${title}</h2>
+      <h2 translate=${false} dir="auto">${title}</h2>
       <p class="detail-meta">
         ${yearOf(item) ? html`<span>${yearOf(item)}</span>` : null}
         ${(item.categories ?? []).map((name) => html`<button type="button" class="chip" key=${name} onClick=${() => browse(name)}>${words.category(name)}</button>`)}
       </p>
-      ${item.description ? html`<p class="description" translate="no" dir="auto">${item.description}</p>` : null}
+      ${item.description ? html`<p class="description" translate=${false} dir="auto">${item.description}</p>` : null}
       <${Opinion} store=${store} detail=${detail} title=${title} />
       ${entry?.reasons?.length
         ? html`<section class="detail-why">

@@ -13,7 +13,7 @@ function Act({ entry, store }) {
   return html`<li>
     <span class="act-icon"><${Icon} name=${entry.type} /></span>
     <span class="act-words">
-      <button type="button" class="link act-title" translate="no" dir="auto" onClick=${() => store.open(entry.item_id)}>${store.title(entry.item_id)}</button>
+      <button type="button" class="link act-title" translate=${false} dir="auto" onClick=${() => store.open(entry.item_id)}>${store.title(entry.item_id)}</button>
       <span class="muted">${[words.acted(entry.type), amount, words.ago(entry.timestamp)].filter(Boolean).join(" · ")}</span>
     </span>
     <span class=${`reward ${sign}`} title=${words.reward}>

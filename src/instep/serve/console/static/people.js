@@ -52,7 +52,7 @@ function UserList({ store, onPick, label }) {
       aria-activedescendant=${at >= 0 ? `found-${at}` : null} value=${prefix} onInput=${(e) => setPrefix(e.target.value)} onKeyDown=${move} />
     <ul class="users-found" id="users-found" role="listbox" aria-label=${label} ref=${list}>
       ${(found ?? []).map(
-        (id, i) => html`<li key=${id} id=${`found-${i}`} role="option" aria-selected=${i === at} onClick=${() => onPick(id)} translate="no">${id}</li>`,
+        (id, i) => html`<li key=${id} id=${`found-${i}`} role="option" aria-selected=${i === at} onClick=${() => onPick(id)} translate=${false}>${id}</li>`,
       )}
     </ul>
     <p class="muted" role="status">
@@ -73,7 +73,7 @@ function Certificate({ certificate }) {
     <dl class="facts">
       ${Object.entries(certificate)
         .filter(([, value]) => value != null && typeof value !== "object")
-        .map(([name, value]) => [html`<dt key=${name}>${words.certificateFields[name] ?? words.field(name)}</dt>`, html`<dd><code translate="no">${String(value)}</code></dd>`])}
+        .map(([name, value]) => [html`<dt key=${name}>${words.certificateFields[name] ?? words.field(name)}</dt>`, html`<dd><code translate=${false}>${String(value)}</code></dd>`])}
     </dl>
     <p class="muted">${words.certificateNote}</p>
     ${navigator.clipboard ? html`<button type="button" class="button" onClick=${copy}>${copied ? words.copied : words.copy}</button>` : null}
@@ -117,7 +117,7 @@ export function People({ store, who, onClose }) {
   };
   return html`<${Dialog} label=${words.who} kind="people" onClose=${close}>
     <h2>${words.who}</h2>
-    <p class="who-now" translate="no">${nameOf(words, who)}</p>
+    <p class="who-now" translate=${false}>${nameOf(words, who)}</p>
     ${typeof step === "object"
       ? html`<${Certificate} certificate=${step} />`
       : step === "erase"

@@ -161,7 +161,7 @@ export function Poster({ item, year, children }) {
     <svg viewBox="0 0 200 300" preserveAspectRatio="xMidYMin slice" aria-hidden="true" focusable="false">
       ${DRAWINGS[drawing](light, middle, r)}
     </svg>
-    <span class="poster-words" translate="no">
+    <span class="poster-words" translate=${false}>
       <span class="poster-title" dir="auto">${title}</span>
       ${year ? html`<span class="poster-year">${year}</span>` : null}
     </span>

@@ -25,7 +25,8 @@ function useKeptFocus(list, order) {
   const left = ({ target }) => {
     // A card being taken away also loses the focus: only afterwards is it seen whether it is still there.
     queueMicrotask(() => {
-      if (target.isConnected && document.hasFocus()) place.current = null;
+      const within = list.current?.contains(document.activeElement);
+      if (target.isConnected && !within && document.hasFocus()) place.current = null;
     });
   };
   return { focused, left };
@@ -123,7 +124,7 @@ export function Shelf({ name, heading, note, shelf, store, shortcuts, children }
     ${children}
     ${body()}
     ${shelf.gone?.length
-      ? html`<p class="gone"><span>${words.left}</span>${shelf.gone.map((id) => html`<s key=${id} translate="no">${store.title(id)}</s>`)}</p>`
+      ? html`<p class="gone"><span>${words.left}</span>${shelf.gone.map((id) => html`<s key=${id} translate=${false}>${store.title(id)}</s>`)}</p>`
       : null}
   </section>`;
 }

@@ -43,7 +43,7 @@ export function Reasons({ entry, store, limit = Infinity, exact = false }) {
       const sign = reason.contribution < 0 ? "minus" : "plus";
       const said = inWords(words, store, reason);
       return html`<li class=${sign} key=${reason.signal + (reason.because ?? "")}>
-        <span class="reason-words">${sign === "minus" ? words.against(said) : said}${exact ? html` <code translate="no">${reason.signal}</code>` : null}</span>
+        <span class="reason-words">${sign === "minus" ? words.against(said) : said}${exact ? html` <code translate=${false}>${reason.signal}</code>` : null}</span>
         <span class="reason-number">${exact ? words.exact(reason.contribution) : words.signed(reason.contribution)}</span>
         <span class="reason-bar" style=${{ "--share": share.toFixed(3) }} aria-hidden="true"></span>
       </li>`;
@@ -80,8 +80,8 @@ export function Numbers({ entry, store }) {
       <tbody>
         ${bySize(entry.reasons).map(
           (reason) => html`<tr key=${reason.signal + (reason.because ?? "")}>
-            <td><code translate="no">${reason.signal}</code></td>
-            <td translate="no">${reason.because ? store.title(reason.because) : ""}</td>
+            <td><code translate=${false}>${reason.signal}</code></td>
+            <td translate=${false}>${reason.because ? store.title(reason.because) : ""}</td>
             <td class="number">${words.exact(reason.contribution)}</td>
           </tr>`,
         )}

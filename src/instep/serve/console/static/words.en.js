@@ -68,6 +68,7 @@ const sources = {
   again: "You chose it before",
   asked: "Looked up",
   search: "Close in meaning",
+  similar: "Often taken with it, or alike in text",
 };
 
 export const en = {

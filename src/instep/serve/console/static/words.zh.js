@@ -66,6 +66,7 @@ const sources = {
   again: "你选过它",
   asked: "按需查找",
   search: "语义相近",
+  similar: "常被一起选择，或文字相近",
 };
 
 // 常见类目的译名；没有译名的照原样显示。
