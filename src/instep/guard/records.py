@@ -230,6 +230,9 @@ def _check_impression(record: Impression, limits: Limits) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     _note(changes, record, "event_id", check_id)
     _note(changes, record, "user_id", check_user_id)
+    for field in ("item_ids", "propensities"):
+        if type(getattr(record, field)) not in (tuple, list):
+            raise InvalidRequest(f"must be a list, not {type(getattr(record, field)).__name__}", field)
     if len(record.item_ids) > SLATE_LENGTH:
         raise InvalidRequest(
             f"must have at most {SLATE_LENGTH} items, not {len(record.item_ids)}", "item_ids"
@@ -241,6 +244,10 @@ def _check_impression(record: Impression, limits: Limits) -> dict[str, Any]:
     if checked != record.item_ids:
         changes["item_ids"] = checked
     for place, propensity in enumerate(record.propensities):
+        if type(propensity) is not float:
+            raise InvalidRequest(
+                f"must be a float, not {type(propensity).__name__}", f"propensities[{place}]"
+            )
         if not 0.0 < propensity <= 1.0:
             raise InvalidRequest(f"must be above 0 and at most 1, not {propensity}", f"propensities[{place}]")
     return changes
@@ -269,6 +276,8 @@ def _check_item_vector(record: ItemVector, limits: Limits) -> dict[str, Any]:
     _note(changes, record, "item_id", check_id)
     _note(changes, record, "encoder", check_id)
     _note(changes, record, "content_hash", check_id)
+    if type(record.vector) is not bytes:
+        raise InvalidRequest(f"must be bytes, not {type(record.vector).__name__}", "vector")
     size = len(record.vector)
     if limits.vector_dimensions is not None and size != 2 * limits.vector_dimensions:
         wanted = f"{limits.vector_dimensions} float16 numbers ({2 * limits.vector_dimensions} bytes)"

@@ -21,7 +21,7 @@ Serve = Callable[..., AbstractContextManager[httpx.Client]]
 @contextlib.contextmanager
 def _serving(settings: HttpSettings | None = None, flow: Flow | None = None) -> Iterator[httpx.Client]:
     settings = settings or HttpSettings(port=0)
-    own = Flow(MemoryLog(), Settings()) if flow is None else None
+    own = Flow(MemoryLog(), Settings(policy="greedy")) if flow is None else None
     served = flow or own
     assert served is not None
     ready = threading.Event()
