@@ -123,7 +123,7 @@ def replay(
         ConfigError: an option is out of range, or `delay_items` was asked of a system that cannot be split.
         StageError: the system returned a slate that breaks its laws.
     """
-    _check(system, options)
+    check(system, options)
     _reset_peak_rss()
     run = _Run(stream, system, options)
     starts = np.flatnonzero(np.diff(stream.group, prepend=-1))
@@ -237,7 +237,8 @@ class _Run:
         )
 
 
-def _check(system: System, options: Options) -> None:
+def check(system: System, options: Options) -> None:
+    """Raise `ConfigError` when a replay with these options cannot be run on this system."""
     if options.k < 1:
         raise ConfigError(f"k must be at least 1, not {options.k}")
     if not 0 <= options.warmup < 1:

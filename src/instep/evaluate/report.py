@@ -19,7 +19,7 @@ from instep.evaluate.bootstrap import mean_interval
 from instep.evaluate.metrics import gains, known_before
 from instep.evaluate.replay import Outcome
 from instep.evaluate.stream import Stream
-from instep.evaluate.svg import Axes, Bar, Series, bars, lines
+from instep.evaluate.svg import COLOURS, Axes, Bar, Series, bars, lines
 
 BUCKETS = 40
 KNOWN = ((0, 0, "none"), (1, 5, "1-5"), (6, 20, "6-20"), (21, 100, "21-100"), (101, 10**9, "over 100"))
@@ -107,7 +107,7 @@ _SIDE_BY_SIDE = "Share of events whose item was in the slate. Whiskers: 95 % whe
 _OVER_TIME = "The same share, event after event, in forty equal parts of the stream."
 _KNOWN = "By how often the item, and by how much of its user, had been seen when the question was asked."
 _FRESHNESS = "What becomes of quality when learning lags behind by so many events."
-_WEIGHTS = "The weight of each signal in the ranker as it learns: nobody set them."
+_WEIGHTS = "The weights of the heaviest signals in the ranker, as they move with the stream."
 _LATENCY = "How long one slate, and one lesson, took. Both axes count; the horizontal one is logarithmic."
 
 
@@ -224,9 +224,9 @@ def _freshness(extras: Extras, k: int) -> str:
 
 
 def _weights(extras: Extras) -> str:
+    heaviest = sorted(extras.weights.items(), key=lambda each: -abs(each[1][-1][1]))[:COLOURS]
     series = [
-        Series(name, [at for at, _ in points], [weight for _, weight in points])
-        for name, points in extras.weights.items()
+        Series(name, [at for at, _ in points], [weight for _, weight in points]) for name, points in heaviest
     ]
     return lines(series, Axes("weights of the ranker over the stream", "events", "weight")) if series else ""
 

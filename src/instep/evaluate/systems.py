@@ -36,7 +36,7 @@ def system_names(wanted: str) -> tuple[str, ...]:
         else:
             near = difflib.get_close_matches(name, SYSTEMS, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigError(f"there is no system {name!r}{hint} There are: {ALL}, {', '.join(SYSTEMS)}")
+            raise ConfigError(f"there is no system {name!r}{hint}; there are {ALL}, {', '.join(SYSTEMS)}")
     return tuple(names)
 
 

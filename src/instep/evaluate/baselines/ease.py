@@ -11,6 +11,8 @@ from instep.evaluate.base import Float32, Int32
 from instep.evaluate.baselines.histories import Histories
 from instep.evaluate.topk import top_k
 
+CHUNK = 256
+
 
 @dataclass(frozen=True)
 class EASESettings:
@@ -21,25 +23,29 @@ class EASESettings:
         penalty: the L2 penalty.
         last: how much of the history a recommendation reads.
         decay: weight of an item of the history relative to the next one.
-        most: largest system to solve; of a larger catalogue only the most consumed items are fitted.
+        most: largest system to solve; of a larger catalogue only the most consumed items are fitted, chosen
+            anew whenever the number of fits has doubled.
     """
 
     every: int = 2000
     penalty: float = 500.0
     last: int = 200
     decay: float = 0.85
-    most: int = 4000
+    most: int = 10_000
 
 
 class EASE:
-    """The closed-form item-to-item model, fitted anew on everything learned so far every `every` events.
+    """The closed-form item-to-item model, exact for everything learned so far at every `every`-th event.
+
+    P = (X'X + penalty)^-1 is not inverted anew: between two fits only some users' rows of X have changed, so
+    the old P and one low-rank update give the new one.
 
     Args:
         users: how many.
         items: size of the catalogue.
         settings: how it is fitted and read.
 
-    Source: Steck 2019, eq. 8; solved on the users' side (Woodbury) where there are fewer users than items.
+    Source: Steck 2019, eq. 8; the update is Woodbury's identity (Golub and Van Loan 2013, eq. 2.1.4).
     """
 
     def __init__(
@@ -53,10 +59,14 @@ class EASE:
         last = settings.last
         self._recency: Float32 = np.power(settings.decay, np.arange(last - 1, -1, -1)).astype(np.float32)
         self._count: Float32 = np.zeros(items, np.float32)
-        self._place: Int32 = np.full(items, -1, np.int32)
-        self._weights: Float32 = np.zeros((0, 0), np.float32)
         self._mine = Histories(users)
-        self._pairs: dict[tuple[int, int], None] = {}
+        self._rows = Histories(users)  # X: each user's distinct items in order
+        self._fitted: dict[int, int] = {}  # user -> how many of them P knows
+        self._touched: dict[int, None] = {}
+        self._seen: set[tuple[int, int]] = set()
+        self._fits = 0
+        self._place: Int32 = np.arange(items, dtype=np.int32)
+        self._p: Float32 = np.zeros((0, 0), np.float32)
 
     def learn(self, user: int, item: int, t: float, value: float) -> None:
         """Both halves."""
@@ -65,11 +75,13 @@ class EASE:
 
     def learn_shared(self, user: int, item: int, t: float, value: float) -> None:
         """Keep the pair; fit when it is time."""
-        if (user, item) in self._pairs:
+        if (user, item) in self._seen:
             return
-        self._pairs[user, item] = None
+        self._seen.add((user, item))
         self._count[item] += np.float32(1)
-        if len(self._pairs) % self._settings.every == 0:
+        self._rows.append(user, item)
+        self._touched[user] = None
+        if len(self._seen) % self._settings.every == 0:
             self.fit()
 
     def remember(self, user: int, item: int, t: float, value: float) -> None:
@@ -77,61 +89,71 @@ class EASE:
         self._mine.append(user, item)
 
     def fit(self) -> None:
-        """Solve for the weights of all pairs of items."""
-        pairs = np.array(list(self._pairs), np.int32)
-        kept = np.flatnonzero(self._count)
-        if min(len(kept), len(np.unique(pairs[:, 0]))) > self._settings.most:
-            kept = np.sort(np.argsort(-self._count, kind="stable")[: self._settings.most])
-        self._place[:] = -1
-        self._place[kept] = np.arange(len(kept), dtype=np.int32)
-        pairs = pairs[self._place[pairs[:, 1]] >= 0]
-        row = np.unique(pairs[:, 0], return_inverse=True)[1]
-        x: Float32 = np.zeros((int(row.max()) + 1, len(kept)), np.float32)
-        x[row, self._place[pairs[:, 1]]] = 1
-        self._weights = _solve(x, self._settings.penalty)
+        """Bring P up to everything learned."""
+        self._fits += 1
+        items = len(self._count)
+        large = items > self._settings.most
+        if self._fits == 1 or (large and self._fits & (self._fits - 1) == 0):
+            if large:
+                kept = np.sort(np.argsort(-self._count, kind="stable")[: self._settings.most])
+                self._place[:] = -1
+                self._place[kept] = np.arange(len(kept), dtype=np.int32)
+            size = min(items, self._settings.most)
+            self._p = np.zeros((size, size), np.float32)
+            self._p[np.diag_indices(size)] = 1 / self._settings.penalty
+            self._fitted.clear()
+            self._touched = dict.fromkeys(user for user, _ in sorted(self._seen))
+        users = list(self._touched)
+        for start in range(0, len(users), CHUNK):
+            self._update(users[start : start + CHUNK])
+        self._touched.clear()
+
+    def _update(self, users: list[int]) -> None:
+        """Add these users' rows as they are now, and take away what P had of them."""
+        rows: list[Int32] = []
+        signs: list[float] = []
+        for user in users:
+            row, known = self._rows.last(user, 1 << 30), self._fitted.get(user, 0)
+            for part, sign in ((row, 1.0), (row[:known], -1.0)):
+                place = self._place[part]
+                if (place >= 0).any():
+                    rows.append(place[place >= 0])
+                    signs.append(sign)
+            self._fitted[user] = len(row)
+        if rows:
+            left = np.stack([self._p[row].sum(axis=0) for row in rows])  # V P
+            inner = np.stack([left[:, row].sum(axis=1, dtype=np.float64) for row in rows], axis=1)
+            inner[np.diag_indices(len(rows))] += signs
+            self._p -= left.T @ np.linalg.solve(inner, left).astype(np.float32)
 
     def scores(self, user: int) -> Float32:
         """float32 (items,), how much the user's recent history speaks for each item."""
         history = self._mine.last(user, self._settings.last)
         weights = self._recency[self._settings.last - len(history) :]
+        if not len(self._p):
+            return self._count * np.float32(1e-7)
         place = self._place[history]
         fitted = place >= 0
-        return _spread(self._weights, place[fitted], weights[fitted], self._place, self._count)
+        return _spread(self._p, place[fitted], weights[fitted], self._place, self._count)
 
     def recommend(self, user: int, t: float, k: int, exclude: Int32) -> Int32:
         """Items the history speaks for; the most popular ones where it is silent."""
         return top_k(self.scores(user), exclude, k)
 
 
-def _solve(x: Float32, penalty: float) -> Float32:
-    """EASE's weights for a matrix of users by items: -P / diag(P), P = (X'X + penalty)^-1, zero diagonal."""
-    users, items = x.shape
-    if users < items:
-        inner = x @ x.T
-        inner[np.diag_indices(users)] += np.float32(penalty)
-        p = x.T @ np.linalg.solve(inner, x)  # P is (I - this) / penalty; the factor cancels
-        diagonal = 1 - np.diag(p)
-    else:
-        inner = x.T @ x
-        inner[np.diag_indices(items)] += np.float32(penalty)
-        p = np.linalg.inv(inner)
-        diagonal = np.diag(p).copy()
-        np.negative(p, out=p)
-    p /= diagonal
-    p[np.diag_indices(items)] = 0
-    return np.ascontiguousarray(p, np.float32)
-
-
 @njit(cache=True)
-def _spread(weights: Float32, rows: Int32, recency: Float32, place: Int32, count: Float32) -> Float32:
-    inner = np.zeros(weights.shape[1], np.float32)
+def _spread(p: Float32, rows: Int32, recency: Float32, place: Int32, count: Float32) -> Float32:
+    """Sum over the history of B = -P / diag(P) with a zero diagonal."""
+    inner = np.zeros(p.shape[1], np.float32)
     for step in range(rows.shape[0]):
-        row, weight = weights[rows[step]], recency[step]
+        row, weight = p[rows[step]], recency[step]
         for item in range(inner.shape[0]):
-            inner[item] += weight * row[item]
+            inner[item] -= weight * row[item]
+    for step in range(rows.shape[0]):
+        inner[rows[step]] += recency[step] * p[rows[step], rows[step]]
     scores = np.empty(place.shape[0], np.float32)
     for item in range(place.shape[0]):
         scores[item] = np.float32(1e-7) * count[item]
         if place[item] >= 0:
-            scores[item] += inner[place[item]]
+            scores[item] += inner[place[item]] / p[place[item], place[item]]
     return scores

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from instep.domain import ConfigError
-from instep.evaluate import Notes, Options, Outcome, Selection, Stream, read_stream, replay, summarise
-from instep.evaluate.report import write_report
+from instep.domain import ConfigError, ItemVector
+from instep.evaluate import (
+    BASELINES,
+    Notes,
+    Options,
+    Outcome,
+    Selection,
+    Stream,
+    System,
+    read_stream,
+    replay,
+    summarise,
+)
+from instep.evaluate.freshness import Curves, freshness
+from instep.evaluate.instep import Instep
+from instep.evaluate.replay import check
+from instep.evaluate.report import Extras, write_report
 from instep.evaluate.systems import ALL, INSTEP, SYSTEMS, make_system, system_names
 from instep.evaluate.vectors import item_vectors
 from instep.serve.cli import with_terminal
@@ -96,7 +111,13 @@ def command(
     """
     selection = Selection(**{field.name: given.pop(field.name) for field in fields(Selection)})
     options = Options(**given)
-    stream, outcomes = run(events, selection, options, names, terminal)
+    stream = _stream(events, selection, terminal)
+    for name in BASELINES.keys() & set(names):
+        check(make_system(name, stream, selection.seed), options)
+    with terminal.progress() as progress:
+        vectors = item_vectors(stream, cache=_cache(), progress=partial(_texts, progress))
+        outcomes, weights = _replays(stream, vectors, selection.seed, options, names, progress)
+        curves = _freshness(stream, vectors, selection.seed, options, progress) if report else {}
     entries = [summarise(stream, outcome) for outcome in outcomes]
     result = {
         "dataset": stream.name,
@@ -109,39 +130,60 @@ def command(
         "version": version("instep"),
     }
     if report is not None:
-        page = write_report(report, stream, outcomes, result)
+        page = write_report(report, stream, outcomes, result, Extras(curves, weights))
         terminal.say(f"report: {page}")
     terminal.result(_table(result, options.k), **result)
 
 
-def run(
-    events: Path, selection: Selection, options: Options, names: tuple[str, ...], terminal: Terminal
-) -> tuple[Stream, list[Outcome]]:
-    """Read the stream and replay every system over it, one after the other."""
+def _stream(events: Path, selection: Selection, terminal: Terminal) -> Stream:
+    """Read the events, and say what was left out."""
     notes = Notes()
     stream = read_stream(events, selection, notes)
     for line in notes.lines:
         terminal.say(line)
-    if notes.rejected > len(notes.lines):
+    if notes.rejected:
         terminal.say(f"{notes.rejected:,} rows could not be read")
-    outcomes = []
-    with terminal.progress() as progress:
-        vectors = []
-        if INSTEP in names:
-            vectors = item_vectors(
-                stream,
-                cache=_cache(),
-                progress=lambda done, all_: progress("read texts", done, all_, "texts"),
-            )
-        for name in names:
-            system = make_system(name, stream, selection.seed, vectors, options.repeat)
-            outcomes.append(replay(stream, system, options, _told(progress, name, len(stream))))
-            progress(name, len(stream), len(stream), "events")
-    return stream, outcomes
+    return stream
 
 
-def _told(progress: Report, name: str, total: int) -> Callable[[int], None]:
-    return lambda done: progress(name, done, total, "events")
+def _replays(
+    stream: Stream,
+    vectors: Sequence[ItemVector],
+    seed: int,
+    options: Options,
+    names: tuple[str, ...],
+    progress: Report,
+) -> tuple[list[Outcome], Curves]:
+    """Replay every system over the stream, one after the other; note how the ranker's weights move."""
+    outcomes: list[Outcome] = []
+    weights: dict[str, list[tuple[int, float]]] = {}
+    for name in names:
+        system = make_system(name, stream, seed, vectors, options.repeat)
+
+        def told(done: int, name: str = name, system: System = system) -> None:
+            progress(name, done, len(stream), "events")
+            if name == INSTEP and isinstance(system, Instep):
+                for signal, weight in system.weights().items():
+                    weights.setdefault(signal, []).append((done, weight))
+
+        outcomes.append(replay(stream, system, options, told))
+        told(len(stream))
+    return outcomes, weights
+
+
+def _freshness(
+    stream: Stream, vectors: Sequence[ItemVector], seed: int, options: Options, progress: Report
+) -> Curves:
+    return freshness(
+        stream,
+        lambda: make_system(INSTEP, stream, seed, vectors, options.repeat),
+        options,
+        progress=lambda done, whole: progress("freshness", done, whole, "events"),
+    )
+
+
+def _texts(progress: Report, done: int, whole: int) -> None:
+    progress("texts", done, whole, "texts")
 
 
 def _cache() -> Path:
