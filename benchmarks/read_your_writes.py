@@ -1,9 +1,9 @@
 """Does the next slate reflect a click, every time?
 
 A real service on loopback (uvicorn, the log on disk with an fsync before each acknowledgement, a language
-model that has read the titles) and a real HTTP client. A visitor asks for a slate, clicks on one of its items,
-and asks again at once: the clicked item must be gone, and it must be the cause of a signal in `reasons`. First
-one visitor after another, then several at the same time.
+model that has read the titles) and a real HTTP client. A visitor asks for a slate, clicks on one of its
+items, and asks again at once: the clicked item must be gone, and it must be the cause of a signal in
+`reasons`. First one visitor after another, then several at the same time.
 
     python benchmarks/read_your_writes.py [--quick] [--json]
 """

@@ -33,14 +33,22 @@ def reasons(
         recent: int32 (m,), the liked history, newest first.
 
     Returns:
-        At most STRONGEST reasons, largest first, each with a positive contribution.
+        At most STRONGEST reasons, largest first, each with a positive contribution. If none rests on the
+        history, the last gives way to the strongest that does: several popularities must not hide it.
     """
-    order = np.argsort(-addends, kind="stable")[:STRONGEST]
-    return tuple(
-        Reason(SIGNALS[f], round(float(addends[f]), 4), _because(state, SIGNALS[f], item, recent[:HISTORY]))
-        for f in order
-        if addends[f] > 0
-    )
+    order = [f for f in np.argsort(-addends, kind="stable") if addends[f] > 0]
+    found = [_reason(state, f, item, addends, recent) for f in order[:STRONGEST]]
+    if all(reason.because is None for reason in found):
+        rest = (_reason(state, f, item, addends, recent) for f in order[STRONGEST:])
+        found[STRONGEST - 1 :] = next(([reason] for reason in rest if reason.because), found[STRONGEST - 1 :])
+    return tuple(found)
+
+
+def _reason(
+    state: State, signal: int, item: int, addends: NDArray[np.float32], recent: NDArray[np.int32]
+) -> Reason:
+    name = SIGNALS[signal]
+    return Reason(name, round(float(addends[signal]), 4), _because(state, name, item, recent[:HISTORY]))
 
 
 def _because(state: State, signal: str, item: int, recent: NDArray[np.int32]) -> str | None:
