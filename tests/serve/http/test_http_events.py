@@ -94,6 +94,7 @@ EVENT = {"user_id": "u", "item_id": "i1"}
         ({"user_id": "u"}, "item_id"),
         ({**EVENT, "session": "s"}, "session"),
         ({**EVENT, "user_id": "session:s"}, "user_id"),
+        ({"item_id": "i1", "session": "a\n"}, "session"),
         ({**EVENT, "user_id": 3}, "user_id"),
         ({**EVENT, "user_id": "x" * 10_240}, "user_id"),
         ({**EVENT, "user_id": "é" * 200}, "user_id"),

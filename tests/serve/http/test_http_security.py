@@ -157,6 +157,18 @@ def test_an_endless_header_is_cut_off(client: httpx.Client) -> None:
         assert connection.recv(1024).startswith(b"HTTP/1.1 400 ")
 
 
+def test_a_client_that_never_finishes_its_header_is_hung_up_on(
+    serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instep.serve.http.server.HEAD_SECONDS", 0.1)
+    with serving() as client:
+        url = client.base_url
+        for sent in (b"", b"GET / HTTP/1.1\r\nhost: local"):
+            with socket.create_connection((url.host, url.port or 80), timeout=30) as connection:
+                connection.sendall(sent)
+                assert connection.recv(1024) == b""
+
+
 def test_answers_carry_headers_that_are_safe_in_a_browser(client: httpx.Client) -> None:
     for path in ("/", "/docs", "/openapi.json", "/v1/categories", "/nowhere"):
         headers = client.get(path).headers

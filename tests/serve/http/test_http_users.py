@@ -31,6 +31,16 @@ def test_an_export_holds_every_record_of_the_user_and_no_other(client: httpx.Cli
     assert [r["item_id"] for r in records if r["kind"] == "feedback"] == ["i1", "i3"]
 
 
+def test_two_spellings_of_one_name_are_one_user_everywhere(client: httpx.Client) -> None:
+    composed, decomposed = "/v1/users/Zo%C3%AB", "Zoe\u0308"
+    client.post("/v1/events", json={"user_id": decomposed, "item_id": "i1", "type": "click"})
+    client.post("/v1/recommendations", json={"user_id": decomposed})
+    records = [json.loads(line) for line in client.get(composed + "/export").text.splitlines()]
+    assert [record["kind"] for record in records] == ["feedback", "impression"]
+    assert {record["user_id"] for record in records} == {"Zo\u00eb"}
+    assert client.delete("/v1/users/Zoe%CC%88").json()["records"] == 2
+
+
 def test_an_erased_user_is_gone_and_the_certificate_says_what_went(client: httpx.Client) -> None:
     for item in ("i1", "i2"):
         client.post("/v1/events", json={"user_id": "zoe/ü", "item_id": item, "type": "click"})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from instep.domain import Feedback, InvalidRequest, SessionMerge, session_user
+from instep.guard import check_id
 from instep.serve.http.messages import MAX_EVENTS, Event, Events, Merge, Receipts
 from instep.serve.http.problems import unreadable
 from instep.serve.http.records import new_id, seconds, store, who
@@ -86,7 +87,7 @@ async def merge_session(service: Service, request: Request) -> Receipts:
 
     From then on it is the user's, and is erased with the user.
     """
-    (session,) = request.names
+    session = check_id(request.names[0], "session")
     merge: Merge = request.body
     return await store(service.flow, [SessionMerge(new_id(), merge.user_id, session_user(session), time())])
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from instep.domain import InvalidRequest, Record, session_user
+from instep.guard import check_id
 from instep.serve.http.messages import Receipts
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ def new_id() -> str:
 
 
 def who(user_id: str | None, session: str | None) -> str:
-    """The user id under which a caller's events are kept.
+    """The user id, in NFC, under which a caller's events are kept.
 
     Raises:
-        InvalidRequest: both were given, or neither.
+        InvalidRequest: both were given, or neither, or it is no id.
 
     >>> who(None, "a1")
     'session:a1'
@@ -41,10 +42,10 @@ def who(user_id: str | None, session: str | None) -> str:
             raise InvalidRequest("must be given, or `session` for a visitor without an account", "user_id")
         if user_id.startswith("session:"):
             raise InvalidRequest("must not begin with 'session:'; name a visitor in `session`", "user_id")
-        return user_id
+        return check_id(user_id, "user_id")
     if user_id is not None:
         raise InvalidRequest("must not be given beside `user_id`", "session")
-    return session_user(session)
+    return session_user(check_id(session, "session"))
 
 
 def seconds(moment: float | datetime | None, now: float) -> float:
