@@ -132,9 +132,20 @@ class App:
             config.snapshot,
             restored,
         )
+        self._add_gauges()
         if self._encoding is not None:
             log.subscribe(self._encoding.notice)
             self._encoding.start(Texts(self.flow), self._publish)
+
+    def _add_gauges(self) -> None:
+        snapshots, encoding = self.snapshots, self._encoding
+        age = "Seconds since the newest snapshot was taken, or since the start."
+        self.metrics.gauge("snapshot_age_seconds", age, lambda: time.time() - snapshots.taken_at)
+        failed = "Snapshots that could not be written since the start."
+        self.metrics.gauge("snapshot_failures", failed, lambda: snapshots.failures)
+        if encoding is not None:
+            waiting = "Items whose text the language model has not read yet."
+            self.metrics.gauge("items_to_encode", waiting, lambda: encoding.pending)
 
     def observe(
         self,

@@ -75,6 +75,8 @@ class Metrics:
             ("stage",),
             registry=self.registry,
         )
+        self.waiting = 0
+        """Records that were submitted and are not yet acknowledged; who submits counts them."""
         # Looking a child up by its labels takes longer than counting: keep them.
         self._children: dict[tuple[str, str, int], tuple[Histogram, Counter]] = {}
 
@@ -131,6 +133,7 @@ class Metrics:
         """Have the log and the model of a flow read at each scrape."""
         # Asked anew each time: an erasure puts another model in place.
         gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
+            ("log_queue", "Records submitted over HTTP, not yet acknowledged.", lambda: self.waiting),
             ("log_end", "Offset the next record will get.", lambda: flow.log.end),
             ("model_offset", "All records below are learned from.", lambda: flow.model.state.offset),
             ("model_lag", "Records not yet learned from.", lambda: flow.log.end - flow.model.state.offset),

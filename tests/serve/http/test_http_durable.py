@@ -152,6 +152,7 @@ def test_metrics_name_no_user_and_count_what_happened(client: httpx.Client, path
         'instep_stage_seconds_count{stage="observe"}',
         'instep_stage_seconds_count{stage="recommend"}',
         "instep_log_end",
+        "instep_log_queue 0.0",
         "instep_model_lag 0.0",
         "instep_items",
         "process_resident_memory_bytes",

@@ -51,9 +51,9 @@ async def post_events(service: Service, request: Request) -> Receipts:
     events = request.body
     began = perf_counter()
     if type(events) is Event:
-        receipts = await store(service.flow, [_feedback(events, now)])
+        receipts = await store(service, [_feedback(events, now)])
     else:
-        receipts = await store(service.flow, _all_feedback(events, now), at="events")
+        receipts = await store(service, _all_feedback(events, now), at="events")
     service.metrics.count_events(perf_counter() - began, receipts.receipts)
     return receipts
 
@@ -89,7 +89,7 @@ async def merge_session(service: Service, request: Request) -> Receipts:
     """
     session = check_id(request.names[0], "session")
     merge: Merge = request.body
-    return await store(service.flow, [SessionMerge(new_id(), merge.user_id, session_user(session), time())])
+    return await store(service, [SessionMerge(new_id(), merge.user_id, session_user(session), time())])
 
 
 ROUTES: Final = (

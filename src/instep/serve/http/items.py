@@ -82,20 +82,20 @@ async def put_item(service: Service, request: Request) -> Receipts:
 
     It can be recommended at once; the language model reads its text in the background.
     """
-    return await store(service.flow, [ItemPut(new_id(), request.names[0], time(), _own_fields(request))])
+    return await store(service, [ItemPut(new_id(), request.names[0], time(), _own_fields(request))])
 
 
 async def post_items(service: Service, request: Request) -> Receipts:
     """Create or replace many items: all or none."""
     now = time()
     records = [ItemPut(new_id(), fields.pop("item_id"), now, fields) for fields in request.body]
-    return await store(service.flow, records, at="items")
+    return await store(service, records, at="items")
 
 
 async def patch_item(service: Service, request: Request) -> Receipts:
     """Change some fields of an item; null removes one (RFC 7396)."""
     item = _known(service, request)
-    return await store(service.flow, [ItemPatch(new_id(), item.item_id, time(), _own_fields(request))])
+    return await store(service, [ItemPatch(new_id(), item.item_id, time(), _own_fields(request))])
 
 
 async def get_item(service: Service, request: Request) -> Answer:
@@ -106,7 +106,7 @@ async def get_item(service: Service, request: Request) -> Answer:
 async def delete_item(service: Service, request: Request) -> Receipts:
     """Take an item out of the catalogue: it is not recommended again unless it is put back."""
     item = _known(service, request)
-    return await store(service.flow, [ItemRemoval(new_id(), item.item_id, time())])
+    return await store(service, [ItemRemoval(new_id(), item.item_id, time())])
 
 
 def flat(item: Item) -> Fields:

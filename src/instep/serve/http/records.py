@@ -14,7 +14,7 @@ from instep.guard import check_id
 from instep.serve.http.messages import Receipts
 
 if TYPE_CHECKING:
-    from instep.flow import Flow
+    from instep.serve.http.service import Service
 
 _PLACE: Final = re.compile(r"^records\[(\d+)\]\.?(.*)$", re.DOTALL)
 
@@ -59,11 +59,11 @@ def seconds(moment: float | datetime | None, now: float) -> float:
     return moment if isinstance(moment, float) else moment.timestamp()
 
 
-async def store(flow: Flow, records: Sequence[Record], at: str = "") -> Receipts:
+async def store(service: Service, records: Sequence[Record], at: str = "") -> Receipts:
     """Append records and wait until they are durable and learned from.
 
     Args:
-        flow: where they go.
+        service: to whose flow they go.
         records: all are stored or none.
         at: what the caller calls the list, for the path of a field; "" for a single record.
 
@@ -73,11 +73,15 @@ async def store(flow: Flow, records: Sequence[Record], at: str = "") -> Receipts
     """
     if not records:
         return Receipts([])
+    metrics = service.metrics
+    metrics.waiting += len(records)
     try:
         # Shielded: a request that is cancelled must not cancel what the log is about to acknowledge.
-        return Receipts(await asyncio.shield(asyncio.wrap_future(flow.submit(records))))
+        return Receipts(await asyncio.shield(asyncio.wrap_future(service.flow.submit(records))))
     except InvalidRequest as error:
         raise InvalidRequest(error.message, renamed(error.field, at)) from None
+    finally:
+        metrics.waiting -= len(records)
 
 
 def renamed(field: str | None, at: str) -> str | None:

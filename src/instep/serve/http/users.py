@@ -37,12 +37,12 @@ _CHUNK: Final = 64 * 1024
 
 async def put_user(service: Service, request: Request) -> Receipts:
     """Set a user's attributes, replacing all that were there."""
-    return await store(service.flow, [UserPut(new_id(), request.names[0], time(), request.body)])
+    return await store(service, [UserPut(new_id(), request.names[0], time(), request.body)])
 
 
 async def patch_user(service: Service, request: Request) -> Receipts:
     """Change some of a user's attributes; null removes one (RFC 7396)."""
-    return await store(service.flow, [UserPatch(new_id(), request.names[0], time(), request.body)])
+    return await store(service, [UserPatch(new_id(), request.names[0], time(), request.body)])
 
 
 async def get_user(service: Service, request: Request) -> UserAnswer:
