@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -12,6 +13,8 @@ import msgspec
 from instep.domain import InvalidRequest, Item
 
 _FIELDS = dict.fromkeys(Item.__struct_fields__)
+# Loops within loops take as long as a caller likes. Looked for in strings too, whose ends only a parser knows.
+_LOOP = re.compile(r"\b(all|exists|exists_one|map|filter)\s*(//[^\n]*\n\s*)*\(")
 
 
 @lru_cache(maxsize=256)
@@ -22,16 +25,21 @@ def compile_filter(expression: str) -> Callable[[Item, float], bool]:
         expression: over `item` (every field of `Item`, its attributes as further fields) and `now` (seconds).
 
     Returns:
-        A function of an item and the time. An item on which the expression cannot be evaluated (a field that it
-        does not have, null compared with a number) does not qualify.
+        A function of an item and the time. An item on which the expression cannot be evaluated (a field that
+        it does not have, null compared with a number, a division by zero) does not qualify.
 
     Raises:
-        InvalidRequest: the expression does not parse, names an unknown variable or does not give true or false.
+        InvalidRequest: the expression does not parse, loops, names an unknown variable or does not give true or
+            false.
 
     >>> cheap = compile_filter("item.price < 20.0")
     >>> cheap(Item("a", price=3.0), 0.0), cheap(Item("b"), 0.0)
     (True, False)
     """
+    if _LOOP.search(expression):
+        raise InvalidRequest(
+            "must not loop (all, exists, exists_one, map, filter); `in` finds in lists", "filter"
+        )
     try:
         program = cel.compile(expression)
         unknown = set(program.variables()) - {"item", "now"}
@@ -45,7 +53,7 @@ def compile_filter(expression: str) -> Callable[[Item, float], bool]:
         fields.update(fields.pop("attributes") or {})
         try:
             answer = program.execute({"item": fields, "now": now})
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ArithmeticError):
             return False
         except (ValueError, RuntimeError) as error:
             raise InvalidRequest(f"cannot be evaluated: {error}", field="filter") from None

@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from instep.domain import ConfigError
+from instep.domain import ConfigError, Context, Slate
+from instep.flow import Flow, Settings
+from instep.log import MemoryLog
 from instep.serve.http import HttpSettings, configure_logs, make_key
 
 EVENT = {"user_id": "secret-user", "item_id": "i1", "type": "click"}
@@ -211,6 +213,37 @@ def test_neither_keys_nor_users_are_logged_at_info(serving: Any, monkeypatch: py
     assert "secret" not in logged
     assert text not in logged
     assert key.sha256 not in logged
+
+
+class FaultyFlow(Flow):
+    """A flow with a fault of its own."""
+
+    def recommend(self, context: Context) -> Slate:
+        raise RuntimeError("broken inside")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_fault_of_the_service_tells_the_client_nothing_and_the_log_no_secret(
+    serving: Any, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    lines = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", lines)
+    configure_logs("info", json=as_json)
+    text, key = make_key("shop", {"read"})
+    flow = FaultyFlow(MemoryLog(), Settings())
+    with serving(HttpSettings(port=0, keys=(key,)), flow) as client:
+        headers = {"authorization": f"Bearer {text}", "x-request-id": "trace-7"}
+        answer = client.post("/v1/recommendations", json={"user_id": "secret-user"}, headers=headers)
+        assert (answer.status_code, answer.json()["status"]) == (500, 500)
+        assert "broken" not in answer.text
+        assert "trace-7" in answer.json()["detail"]
+        assert client.get("/health/live").status_code == 200
+    logged = lines.getvalue()
+    assert "broken inside" in logged
+    assert "trace-7" in logged
+    assert "secret" not in logged
+    assert text not in logged
+    flow.close()
 
 
 def test_there_is_nothing_else_at_other_addresses(client: httpx.Client) -> None:
