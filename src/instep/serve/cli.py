@@ -12,31 +12,18 @@ from instep.domain import InstepError
 from instep.serve.terminal import Terminal
 
 COMMANDS = {
-    "demo": "instep.serve.commands.demo",
-    "serve": "instep.serve.commands.serve",
-    "import": "instep.serve.commands.load",
-    "export": "instep.serve.commands.export",
-    "erase": "instep.serve.commands.erase",
-    "verify": "instep.serve.commands.verify",
-    "replay": "instep.serve.commands.replay",
-    "probe": "instep.serve.commands.probe",
-    "keys": "instep.serve.commands.keys",
-    "version": "instep.serve.commands.version",
+    "demo": ("demo", "Load MovieLens, learn from every rating, open the live page."),
+    "serve": ("serve", "Serve a folder over HTTP."),
+    "import": ("load", "Read items, users and events from files."),
+    "export": ("export", "Write items, users, events or the whole log to files."),
+    "erase": ("erase", "Erase a user and print the certificate."),
+    "verify": ("verify", "Replay the log and compare the model's state."),
+    "replay": ("replay", "Test, then learn: how good would the recommendations have been?"),
+    "probe": ("probe", "Say what this machine has: packages, models, disk, ports."),
+    "keys": ("keys", "Add, list and revoke API keys."),
+    "version": ("version", "Say the version."),
 }
-"""Name -> module; the module has a click command named `command`."""
-
-SUMMARIES = {
-    "demo": "Load MovieLens, learn from every rating, open the live page.",
-    "serve": "Serve a folder over HTTP.",
-    "import": "Read items, users and events from files.",
-    "export": "Write items, users, events or the whole log to files.",
-    "erase": "Erase a user and print the certificate.",
-    "verify": "Replay the log and compare the model's state.",
-    "replay": "Test, then learn: how good would the recommendations have been?",
-    "probe": "Say what this machine has: packages, models, disk, ports.",
-    "keys": "Add, list and revoke API keys.",
-    "version": "Say the version.",
-}
+"""Name -> module of `serve/commands/` with a click command `command`, and the line of `instep --help`."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,13 +39,14 @@ class Commands(click.Group):
         """The command of this name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        module = importlib.import_module(f"instep.serve.commands.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, SUMMARIES.get(name, "")) for name in COMMANDS])
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; an error made on purpose becomes one line and exit status 1."""

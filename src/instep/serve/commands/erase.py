@@ -27,7 +27,9 @@ def command(folder: str, user: str, session: bool, yes: bool, terminal: Terminal
       instep erase shop.instep u1 --yes
     """
     from instep.serve.app import open_app
+    from instep.serve.http import configure_logs
 
+    configure_logs("warning")
     if not yes and not terminal.json:
         click.confirm(f"Erase {user} from {folder}? This cannot be undone", abort=True, err=True)
     user_id = f"session:{user}" if session else user

@@ -38,7 +38,9 @@ def command(folder: str, target: Path, parts: tuple[str, ...], layout: str, term
       instep export shop.instep backup/ --what log --format parquet
     """
     from instep.serve.app import open_app
+    from instep.serve.http import configure_logs
 
+    configure_logs("warning")
     with terminal.progress() as report, open_app(folder, report, create=False) as app:
         written = {
             str(file): app.export(file, part, report)

@@ -65,7 +65,9 @@ def command(
       instep import films.instep ml-latest-small/
     """
     from instep.serve.app import open_app
+    from instep.serve.http import configure_logs
 
+    configure_logs("warning")
     if rejects is not None and len(files) > 1:
         raise click.UsageError("--rejects goes with one file; import the files one by one")
     with terminal.progress() as report, open_app(folder, report) as app:

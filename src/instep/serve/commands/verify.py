@@ -23,8 +23,10 @@ def command(folder: str, repairing: bool, terminal: Terminal) -> None:
       instep verify shop.instep
       instep verify shop.instep --repair
     """
+    from instep.serve.http import configure_logs
     from instep.serve.verifying import repair_folder, verify_folder
 
+    configure_logs("warning")
     place = Folder(folder, create=False)
     repaired = repair_folder(place) if repairing else None
     if repaired is not None:
