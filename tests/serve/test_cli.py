@@ -36,7 +36,7 @@ def ratings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(*arguments: str | Path, encoder: str = "none") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "instep", *map(str, arguments)],
+        [Path(sys.executable).with_name("instep"), *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
