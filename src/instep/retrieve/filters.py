@@ -13,7 +13,7 @@ import msgspec
 from instep.domain import InvalidRequest, Item
 
 _FIELDS = dict.fromkeys(Item.__struct_fields__)
-# Loops within loops take as long as a caller likes. Looked for in strings too, whose ends only a parser knows.
+# Loops within loops take as long as a caller likes. Looked for in strings too: only a parser knows their ends.
 _LOOP = re.compile(r"\b(all|exists|exists_one|map|filter)\s*(//[^\n]*\n\s*)*\(")
 
 
@@ -29,8 +29,8 @@ def compile_filter(expression: str) -> Callable[[Item, float], bool]:
         it does not have, null compared with a number, a division by zero) does not qualify.
 
     Raises:
-        InvalidRequest: the expression does not parse, loops, names an unknown variable or does not give true or
-            false.
+        InvalidRequest: the expression does not parse, loops, names an unknown variable or does not give true
+            or false.
 
     >>> cheap = compile_filter("item.price < 20.0")
     >>> cheap(Item("a", price=3.0), 0.0), cheap(Item("b"), 0.0)

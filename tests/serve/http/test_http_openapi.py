@@ -34,7 +34,7 @@ schema = schemathesis.openapi.from_dict(document(ROUTES, "1"))
 
 
 @schema.parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_request_gets_an_error_of_the_service_or_an_answer_that_is_not_documented(
     case: Any, client: httpx.Client
 ) -> None:
