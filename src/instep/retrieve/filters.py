@@ -13,7 +13,7 @@ import msgspec
 from instep.domain import InvalidRequest, Item
 
 _FIELDS = dict.fromkeys(Item.__struct_fields__)
-# Loops within loops take as long as a caller likes. Looked for in strings too: only a parser knows their ends.
+# Loops within loops take as long as a caller likes. Looked for in strings too, whose ends a parser knows.
 _LOOP = re.compile(r"\b(all|exists|exists_one|map|filter)\s*(//[^\n]*\n\s*)*\(")
 
 
