@@ -47,7 +47,7 @@ def assets() -> MappingProxyType[str, Asset]:
 def asset(path: str) -> Asset | None:
     """One file, or None when the page has none of that name.
 
-    The answer is looked up in a dictionary of the files there are: no path, however written, leaves the folder.
+    It is looked up in a dictionary of the files there are: no path, however written, leaves the folder.
 
     >>> asset("app.js").media_type
     'text/javascript; charset=utf-8'

@@ -84,8 +84,10 @@ function WhyPanel({ entry, store, id }) {
   const words = useWords();
   const [exact, setExact] = useState(false);
   return html`<div class="why-panel" id=${id} role="region" aria-label=${words.whyOf(store.title(entry.item_id))} tabindex="-1">
-    <${Reasons} entry=${entry} store=${store} limit=${exact ? Infinity : 5} exact=${exact} />
-    ${exact ? html`<${Totals} entry=${entry} />` : html`<${FoundBy} entry=${entry} />`}
+    <div class="why-scroll">
+      <${Reasons} entry=${entry} store=${store} limit=${exact ? Infinity : 5} exact=${exact} />
+      ${exact ? html`<${Totals} entry=${entry} />` : html`<${FoundBy} entry=${entry} />`}
+    </div>
     <button type="button" class="link" aria-pressed=${exact} onClick=${() => setExact(!exact)}>${words.exactNumbers}</button>
   </div>`;
 }

@@ -21,10 +21,13 @@ function numbers(seed) {
 }
 
 /**
- * The colour of a set of categories, as a hue in degrees: items of the same categories look akin. The hues from
- * yellow to yellow-green (60 to 145) are left out: dark, they are mud.
+ * The colour of an item, as a hue in degrees: items of the same categories look akin, `shade` (0 to 1) sets them apart.
+ * The hues from yellow to yellow-green (60 to 145) are left out: dark, they are mud.
  */
-export const hue = (categories) => (145 + ((hash(categories.join("|")) * 137.508) % 275)) % 360;
+function hue(categories, shade) {
+  const place = (hash(categories.join("|")) * 137.508 + (shade - 0.5) * 80 + 275) % 275;
+  return (145 + place) % 360;
+}
 
 const range = (n) => Array.from({ length: n }, (_, i) => i);
 
@@ -130,7 +133,7 @@ const FACES = ["serif", "narrow", "sans"];
 export function look(item) {
   const seed = hash(item.title || item.item_id);
   const r = numbers(seed);
-  const h = (hue(item.categories ?? []) + (r() - 0.5) * 24 + 360) % 360;
+  const h = hue(item.categories ?? [], r());
   const other = (h + (r() < 0.5 ? 38 : 160) + r() * 30) % 360;
   return {
     ground: `oklch(${(0.27 + r() * 0.08).toFixed(3)} ${(0.06 + r() * 0.05).toFixed(3)} ${h.toFixed(0)})`,

@@ -153,7 +153,7 @@ export class Store {
       const shelves = Object.fromEntries(Object.keys(this.state.shelves).map((name) => [name, emptyShelf()]));
       this.set({ shelves, history: null, seed: null });
     }
-    const fill = (name, request) => this.#fill(name, request, { current, keep });
+    const fill = (name, request, filter) => this.#fill(name, request, { current, keep }, filter);
     await Promise.all([
       fill("foryou", this.#recommend(who, category, current)),
       fill("trending", api.trending(SHELF_LENGTH)),

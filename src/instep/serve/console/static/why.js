@@ -15,15 +15,20 @@ export const strongest = (entry, n) =>
     .sort((a, b) => b.contribution - a.contribution)
     .slice(0, n);
 
+// Signals that say little in one line: a card names them only when nothing else speaks for the item.
+const QUIET = new Set(["constant", "disliked", "idle", "new"]);
+
 /**
  * A line or two for a card: the strongest reason and the next one that rests on something else; or who found the item
  * when no reason stands out.
  */
 export function headline(words, store, entry) {
-  const [first, ...others] = strongest(entry, Infinity);
+  const all = strongest(entry, Infinity);
+  const telling = all.filter(({ signal }) => !QUIET.has(signal));
+  const [first, ...others] = telling.length ? telling : all;
   if (first) {
     const second = others.find((reason) => reason.because !== first.because);
-    return [first, second].filter(Boolean).map((reason) => inWords(words, store, reason)).join(" · ");
+    return [first, second].filter(Boolean).map((reason) => inWords(words, store, reason)).join("\u00a0· ");
   }
   if (entry.sources.length) return words.source(entry.sources[0]);
   return words.noReasons;

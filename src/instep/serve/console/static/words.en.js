@@ -50,7 +50,7 @@ const signals = {
   idle: { alone: "How lately somebody chose it" },
   liked: { alone: "How well others like it" },
   category: { alone: "Your usual categories", from: (title) => `Same categories as ${title}` },
-  disliked: { alone: "What you declined", from: (title) => `Resembles ${title}, which you declined` },
+  disliked: { alone: "How near it is to what you declined", from: (title) => `Resembles ${title}, which you declined` },
   again: { alone: "You chose it before", from: (title) => `You chose ${title} before` },
   again_often: { alone: "How often you chose it", from: (title) => `How often you chose ${title}` },
   constant: { alone: "The same for every item" },
