@@ -64,8 +64,12 @@ class Model:
             self.state.offset = entry.offset + 1
 
     def _learn_choice(self, user: int, item: int, now: float, weight: float) -> None:
-        asked = np.array([item], np.int32)
-        with self._shortlist.gathered(user, now, self.repeat, asked) as found:
+        # The item is not added to what would have been considered: among candidates of which all but one were
+        # retrieved for their popularity, popularity would look like a fault. Given that the choice fell on a
+        # candidate, the softmax over the candidates is exact (independence of irrelevant alternatives).
+        asked = self._asked([])
+        # Acts of the same moment (a basket's other lines) were not known when this one was chosen.
+        with self._shortlist.gathered(user, now, self.repeat, asked, before=now) as found:
             found.learn(item, weight)
 
     def slate(self, context: Context) -> Slate:

@@ -25,7 +25,9 @@ def remember(
 
 
 @njit(cache=True)
-def recent_items(history: Ragged, user: int, limit: int, without: int, liked: bool) -> I32:
+def recent_items(
+    history: Ragged, user: int, limit: int, without: int, liked: bool, before: float = np.inf
+) -> I32:
     """Distinct items of a history, newest first.
 
     Args:
@@ -34,6 +36,7 @@ def recent_items(history: Ragged, user: int, limit: int, without: int, liked: bo
         limit: at most so many.
         without: an item to leave out, or -1.
         liked: True for items whose newest act was no refusal (reward >= 0), False for the others.
+        before: only acts earlier than this, seconds.
 
     Returns:
         int32 (m,), m <= limit.
@@ -48,6 +51,8 @@ def recent_items(history: Ragged, user: int, limit: int, without: int, liked: bo
         if m == limit:
             break
         item = history.ids[at]
+        if history.values[at, TIME] >= before:
+            continue
         if item == without or (history.values[at, REWARD] >= 0.0) != liked:
             continue
         again = False

@@ -139,7 +139,7 @@ def _neighbour(neighbours: Ragged, row: int, other: int) -> int:
             return int(k)
     if length == neighbours.capacity[row] and not grow_row(neighbours, row, NEIGHBOURS):
         at = start
-        weakest = np.float32(np.inf)
+        weakest = np.float32(1e30)
         for k in range(start, start + length):
             strength = neighbours.values[k, 0] + neighbours.values[k, 1] + neighbours.values[k, 2]
             if strength < weakest:
@@ -291,7 +291,7 @@ def move_vectors(items: Items, clock: Clock, item: int, recent: I32, seed: int, 
     state = np.full(1, np.uint64(seed) ^ np.uint64(clock.events[0]), np.uint64)
     chosen = np.empty(NEGATIVES + 1, np.int64)
     logit = np.empty(NEGATIVES + 1, np.float32)
-    highest = np.float32(-np.inf)
+    highest = np.float32(-1e30)
     for r in range(NEGATIVES + 1):
         k = item if r == 0 else np.int64(_next_random(state) % np.uint64(n))
         z = items.bias[k]

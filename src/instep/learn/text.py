@@ -122,7 +122,7 @@ def _fit(state: State) -> None:
 
 @njit(cache=True, fastmath=True)
 def _nearest(centre: F32, vector: F32) -> int:
-    best, at = np.float32(-np.inf), 0
+    best, at = np.float32(-1e30), 0
     for c in range(len(centre)):
         z = np.float32(0.0)
         for k in range(len(vector)):

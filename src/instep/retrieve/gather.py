@@ -14,7 +14,7 @@ from instep.state.tables import F32, I32
 
 MOST: Final = 2048
 READ_HISTORY: Final = 40
-DENSE_TOP: Final = 60
+AGAIN_HISTORY: Final = 200
 (NEXT, AROUND, SHARED, SYMMETRIC, DIRECTED, DISLIKED, AGAIN, AGAIN_COUNT) = range(8)
 EVIDENCE: Final = 8
 
@@ -85,42 +85,51 @@ class Request(NamedTuple):
 
 
 @njit(cache=True)
-def _consider(items: Items, scratch: Scratch, m: int, item: int, now: float, source: int) -> int:
-    """Take an item up as a candidate unless it may not be shown; returns how many there are now."""
-    at = scratch.slot[item]
-    if at >= 0:
-        scratch.sources[at] |= source
-        return m
-    if at == -2 or m >= len(scratch.items):
-        return m
-    if items.blocked[item] != 0 or items.expires[item] <= now:
-        return m
-    scratch.slot[item] = m
-    scratch.items[m] = item
-    scratch.sources[m] = source
-    for c in range(EVIDENCE):
-        scratch.evidence[m, c] = 0.0
-    return m + 1
+def _consider_all(items: Items, scratch: Scratch, m: int, wanted: I32, now: float, source: int) -> int:
+    """Take items up as candidates unless they may not be shown; returns how many there are now.
+
+    Here and below tables are taken apart outside the loops: reading a field of a tuple counts a reference each time.
+    """
+    slot, candidates, evidence, sources = scratch.slot, scratch.items, scratch.evidence, scratch.sources
+    blocked, expires = items.blocked, items.expires
+    for item in wanted:
+        if item < 0:
+            continue
+        at = slot[item]
+        if at >= 0:
+            sources[at] |= source
+        elif at == -1 and m < MOST and blocked[item] == 0 and expires[item] > now:
+            slot[item] = m
+            candidates[m] = item
+            sources[m] = source
+            for c in range(EVIDENCE):
+                evidence[m, c] = 0.0
+            m += 1
+    return m
 
 
 @njit(cache=True, fastmath=True)
 def _add_neighbours(items: Items, neighbours: Ragged, request: Request, scratch: Scratch, m: int) -> int:
+    slot, evidence, sources = scratch.slot, scratch.evidence, scratch.sources
+    leads, counts = items.lead, items.count
+    starts, lengths, ids, values = neighbours.start, neighbours.length, neighbours.ids, neighbours.values
+    recent = request.recent
     near, around, shared = np.float32(1.0), np.float32(1.0), np.float32(1.0)
-    for g in range(min(len(request.recent), READ_HISTORY)):
-        other = request.recent[g]
-        lead = np.float32(1.0) / np.sqrt(items.lead[other] + np.float32(5.0))
-        often = np.float32(1.0) / np.sqrt(items.count[other] + np.float32(5.0))
+    for g in range(min(len(recent), READ_HISTORY)):
+        other = recent[g]
+        lead = np.float32(1.0) / np.sqrt(leads[other] + np.float32(5.0))
+        often = np.float32(1.0) / np.sqrt(counts[other] + np.float32(5.0))
         wn, wa, ws = near * lead, around * lead, shared * often
-        start = neighbours.start[other]
-        for k in range(start, start + neighbours.length[other]):
-            m = _consider(items, scratch, m, neighbours.ids[k], request.now, FROM_NEIGHBOURS)
-            at = scratch.slot[neighbours.ids[k]]
+        start, end = starts[other], starts[other] + lengths[other]
+        m = _consider_all(items, scratch, m, ids[start:end], request.now, FROM_NEIGHBOURS)
+        for k in range(start, end):
+            at = slot[ids[k]]
             if at < 0:
                 continue
-            forward = neighbours.values[k, FORWARD]
-            scratch.evidence[at, NEXT] += wn * forward
-            scratch.evidence[at, AROUND] += wa * (forward + _BACK * neighbours.values[k, BACKWARD])
-            scratch.evidence[at, SHARED] += ws * neighbours.values[k, TOGETHER]
+            forward = values[k, FORWARD]
+            evidence[at, NEXT] += wn * forward
+            evidence[at, AROUND] += wa * (forward + _BACK * values[k, BACKWARD])
+            evidence[at, SHARED] += ws * values[k, TOGETHER]
         near *= _NEXT_DECAY
         around *= _AROUND_DECAY
         shared *= _SHARED_DECAY
@@ -132,17 +141,18 @@ def _add_dense(items: Items, head: Head, request: Request, scratch: Scratch, m: 
     if head.schedule[2] == 0 or len(request.recent) == 0:
         return m
     symmetric, directed = scratch.dense[0], scratch.dense[1]
+    relate, follow, slots, members = head.symmetric, head.directed, items.head, head.item
     symmetric[:] = 0.0
     directed[:] = 0.0
     a = np.float32(1.0)
     for g in range(min(len(request.recent), READ_HISTORY)):
-        slot = items.head[request.recent[g]]
+        slot = slots[request.recent[g]]
         if slot >= 0:
             for k in range(len(symmetric)):
-                symmetric[k] += a * head.symmetric[slot, k]
-                directed[k] += a * head.directed[slot, k]
+                symmetric[k] += a * relate[slot, k]
+                directed[k] += a * follow[slot, k]
         a *= _DENSE_DECAY
-    # Candidates: every slot above a bar that lets about DENSE_TOP through.
+    # Candidates: every slot that stands out, about one in fifteen.
     both = symmetric + np.float32(4.0) * directed
     mean, square = np.float32(0.0), np.float32(0.0)
     for k in range(len(both)):
@@ -150,27 +160,27 @@ def _add_dense(items: Items, head: Head, request: Request, scratch: Scratch, m: 
         square += both[k] * both[k]
     mean /= len(both)
     bar = mean + np.float32(1.5) * np.sqrt(max(square / len(both) - mean * mean, np.float32(0.0)))
-    for k in range(len(both)):
-        item = head.item[k]
-        if item >= 0 and both[k] > bar:
-            m = _consider(items, scratch, m, item, request.now, FROM_DENSE)
+    m = _consider_all(items, scratch, m, members[both > bar], request.now, FROM_DENSE)
+    candidates, evidence = scratch.items, scratch.evidence
     for c in range(m):
-        slot = items.head[scratch.items[c]]
+        slot = slots[candidates[c]]
         if slot >= 0:
-            scratch.evidence[c, SYMMETRIC] = symmetric[slot]
-            scratch.evidence[c, DIRECTED] = directed[slot]
+            evidence[c, SYMMETRIC] = symmetric[slot]
+            evidence[c, DIRECTED] = directed[slot]
     return m
 
 
 @njit(cache=True, fastmath=True)
 def _add_refused(items: Items, neighbours: Ragged, request: Request, scratch: Scratch) -> None:
+    slot, evidence = scratch.slot, scratch.evidence
+    ids, values = neighbours.ids, neighbours.values
     for other in request.refused:
         often = np.float32(1.0) / np.sqrt(items.count[other] + np.float32(5.0))
         start = neighbours.start[other]
         for k in range(start, start + neighbours.length[other]):
-            at = scratch.slot[neighbours.ids[k]]
+            at = slot[ids[k]]
             if at >= 0:
-                scratch.evidence[at, DISLIKED] += often * neighbours.values[k, TOGETHER]
+                evidence[at, DISLIKED] += often * values[k, TOGETHER]
 
 
 @njit(cache=True)
@@ -178,21 +188,24 @@ def _mark_history(items: Items, history: Ragged, request: Request, scratch: Scra
     """Without repeats, bar what the user consumed or refused; with them, bar what was refused last."""
     if request.user < 0:
         return m
+    slot, evidence = scratch.slot, scratch.evidence
+    ids, values = history.ids, history.values
     start, length = history.start[request.user], history.length[request.user]
     if not request.repeat:
         for at in range(start, start + length):
-            scratch.slot[history.ids[at]] = -2
+            slot[ids[at]] = -2
         return m
+    oldest = max(start, start + length - AGAIN_HISTORY)
+    for at in range(start + length - 1, oldest - 1, -1):
+        if slot[ids[at]] == -1 and values[at, REWARD] < 0.0:
+            slot[ids[at]] = -2
+        m = _consider_all(items, scratch, m, ids[at : at + 1], request.now, FROM_AGAIN)
     a = np.float32(1.0)
-    for at in range(start + length - 1, max(start, start + length - 200) - 1, -1):
-        item = history.ids[at]
-        if scratch.slot[item] == -1 and history.values[at, REWARD] < 0.0:
-            scratch.slot[item] = -2
-        m = _consider(items, scratch, m, item, request.now, FROM_AGAIN)
-        place = scratch.slot[item]
+    for at in range(start + length - 1, oldest - 1, -1):
+        place = slot[ids[at]]
         if place >= 0:
-            scratch.evidence[place, AGAIN] += a
-            scratch.evidence[place, AGAIN_COUNT] += np.float32(1.0)
+            evidence[place, AGAIN] += a
+            evidence[place, AGAIN_COUNT] += np.float32(1.0)
         a *= _AGAIN_DECAY
     return m
 
@@ -211,20 +224,14 @@ def gather(
 
     Nothing but `scratch` is written. `release` must follow when the candidates have been used.
     """
+    now = request.now
     m = _mark_history(items, history, request, scratch, 0)
-    for item in request.asked:
-        m = _consider(items, scratch, m, item, request.now, request.asked_source)
+    m = _consider_all(items, scratch, m, request.asked, now, request.asked_source)
     for d in range(DECAYS + 1):
-        for item in trending.overall[d]:
-            if item >= 0:
-                m = _consider(items, scratch, m, item, request.now, FROM_TRENDING)
+        m = _consider_all(items, scratch, m, trending.overall[d], now, FROM_TRENDING)
     for c in request.browsed:
-        for item in trending.category[c]:
-            if item >= 0:
-                m = _consider(items, scratch, m, item, request.now, FROM_CATEGORY)
-    for item in trending.fresh:
-        if item >= 0:
-            m = _consider(items, scratch, m, item, request.now, FROM_FRESH)
+        m = _consider_all(items, scratch, m, trending.category[c], now, FROM_CATEGORY)
+    m = _consider_all(items, scratch, m, trending.fresh, now, FROM_FRESH)
     m = _add_neighbours(items, neighbours, request, scratch, m)
     m = _add_dense(items, head, request, scratch, m)
     _add_refused(items, neighbours, request, scratch)
@@ -234,9 +241,10 @@ def gather(
 @njit(cache=True)
 def release(history: Ragged, request: Request, scratch: Scratch, m: int) -> None:
     """Leave `scratch.slot` as it was found: -1 everywhere."""
+    slot, candidates, ids = scratch.slot, scratch.items, history.ids
     for c in range(m):
-        scratch.slot[scratch.items[c]] = -1
+        slot[candidates[c]] = -1
     if request.user >= 0:
         start = history.start[request.user]
         for at in range(start, start + history.length[request.user]):
-            scratch.slot[history.ids[at]] = -1
+            slot[ids[at]] = -1

@@ -36,7 +36,7 @@ def nearest_items(items: Items, centre: F32, members: Ragged, vector: F32, k: in
             z += centre[c, d] * vector[d]
         near[c] = -z
     order = np.argsort(near)[: min(probes, cells)] if cells > 1 else np.arange(cells)
-    best = np.full(k, -np.inf, np.float32)
+    best = np.full(k, -1e30, np.float32)
     found = np.full(k, -1, np.int32)
     for c in order:
         start = members.start[c]

@@ -21,11 +21,14 @@ from instep.state.tables import F32
 
 USER_STARTS: Final = (1, 5, 20, 100)
 ITEM_STARTS: Final = (1, 6, 50)
-USER_CELLS: Final = len(USER_STARTS) + 1
+SESSION_SECONDS: Final = 3600.0
+USER_CELLS: Final = 2 * len(USER_STARTS) + 1
 ITEM_CELLS: Final = len(ITEM_STARTS) + 1
 RATE: Final = 0.02
 CELL_RATE: Final = 0.01
 PRIOR_PRECISION: Final = 10.0
+LEAST_PROBABILITY: Final = 1e-4
+FIRST_SQUARES: Final = 1.0
 
 PRIOR: Final = {
     "popular_3000_events": 0.15,
@@ -54,19 +57,26 @@ def new_weights() -> Weights:
     return Weights(
         shared,
         np.zeros(cells, np.float32),
-        np.full(WIDTH, 0.1, np.float32),
-        np.full(cells, 0.1, np.float32),
+        np.full(WIDTH, FIRST_SQUARES, np.float32),
+        np.full(cells, FIRST_SQUARES, np.float32),
         np.full(WIDTH, PRIOR_PRECISION, np.float32),
     )
 
 
 @njit(cache=True)
-def user_cell(length: int) -> int:
-    """Which weights a user of this history length gets."""
+def user_cell(length: int, idle: float) -> int:
+    """Which weights a user gets.
+
+    Args:
+        length: of the history.
+        idle: seconds since its newest act; within a session other signals count than after a pause.
+    """
     cell = 0
     for start in USER_STARTS:
         if length >= start:
             cell += 1
+    if cell > 0 and idle > SESSION_SECONDS:
+        cell += len(USER_STARTS)
     return cell
 
 
@@ -82,7 +92,14 @@ def item_cell(count: float) -> int:
 
 @njit(cache=True, fastmath=True)
 def score(
-    weights: Weights, items: Items, scratch: Scratch, x: F32, m: int, length: int, noise: F32, scores: F32
+    weights: Weights,
+    items: Items,
+    scratch: Scratch,
+    x: F32,
+    m: int,
+    cell_of_user: int,
+    noise: F32,
+    scores: F32,
 ) -> None:
     """Score `m` candidates.
 
@@ -91,11 +108,11 @@ def score(
         items, scratch: for the candidates' cells.
         x: float32 (>= m, WIDTH), signals.
         m: how many.
-        length: of the user's history.
+        cell_of_user: as `user_cell` tells it.
         noise: float32 (WIDTH,), added to the shared weights (zero for greedy).
         scores: float32 (>= m,), overwritten.
     """
-    u = user_cell(length)
+    u = cell_of_user
     table = np.empty((ITEM_CELLS, WIDTH), np.float32)
     for b in range(ITEM_CELLS):
         for f in range(WIDTH):
@@ -116,7 +133,7 @@ def learn_choice(
     x: F32,
     m: int,
     chosen: int,
-    length: int,
+    cell_of_user: int,
     weight: float,
     scores: F32,
 ) -> None:
@@ -126,44 +143,55 @@ def learn_choice(
         weights: written.
         items, scratch, x, m: as for `score`.
         chosen: place of the taken item among the candidates.
-        length: of the user's history.
+        cell_of_user: as `user_cell` tells it.
         weight: of this event.
         scores: float32 (>= m,), scores under the current weights; overwritten by probabilities.
     """
-    highest = np.float32(-np.inf)
+    candidates, counts = scratch.items, items.count
+    highest = np.float32(-1e30)
     for c in range(m):
         highest = max(highest, scores[c])
     mass = np.float32(0.0)
     for c in range(m):
         scores[c] = np.exp(max(scores[c] - highest, np.float32(-30.0)))
         mass += scores[c]
-    u = user_cell(length)
+    # Candidates without a chance are left out, and the others' probabilities still sum to one.
+    least = np.float32(LEAST_PROBABILITY) * mass
+    mass = np.float32(0.0)
+    for c in range(m):
+        if scores[c] < least and c != chosen:
+            scores[c] = 0.0
+        mass += scores[c]
+    u = cell_of_user
     gradient = np.zeros((ITEM_CELLS, WIDTH), np.float32)
     mean = np.zeros(WIDTH, np.float32)
     square = np.zeros(WIDTH, np.float32)
     for c in range(m):
-        p = scores[c] / mass
-        scores[c] = p
-        if p < 1e-4 and c != chosen:
+        if scores[c] == 0.0:
             continue
+        p = scores[c] / mass
         error = (np.float32(1.0) if c == chosen else np.float32(0.0)) - p
-        b = item_cell(items.count[scratch.items[c]])
+        b = item_cell(counts[candidates[c]])
         for f in range(WIDTH):
             gradient[b, f] += error * x[c, f]
             mean[f] += p * x[c, f]
             square[f] += p * x[c, f] * x[c, f]
     w = np.float32(weight)
+    shared, cell = weights.shared, weights.cell[u]
+    shared_squares, cell_squares, precision = (
+        weights.shared_squares,
+        weights.cell_squares[u],
+        weights.precision,
+    )
     for f in range(WIDTH):
-        total = np.float32(0.0)
+        total = w * (x[chosen, f] - mean[f])
+        shared_squares[f] += total * total
+        shared[f] += np.float32(RATE) * total / np.sqrt(shared_squares[f])
+        precision[f] += w * max(square[f] - mean[f] * mean[f], np.float32(0.0))
         for b in range(ITEM_CELLS):
             g = gradient[b, f] * w
-            total += g
-            if g != 0.0:
-                weights.cell_squares[u, b, f] += g * g
-                weights.cell[u, b, f] += np.float32(CELL_RATE) * g / np.sqrt(weights.cell_squares[u, b, f])
-        weights.shared_squares[f] += total * total
-        weights.shared[f] += np.float32(RATE) * total / np.sqrt(weights.shared_squares[f])
-        weights.precision[f] += w * max(square[f] - mean[f] * mean[f], np.float32(0.0))
+            cell_squares[b, f] += g * g
+            cell[b, f] += np.float32(CELL_RATE) * g / np.sqrt(cell_squares[b, f])
 
 
 @njit(cache=True, fastmath=True)
@@ -173,17 +201,17 @@ def score_draws(
     scratch: Scratch,
     x: F32,
     places: np.ndarray,
-    length: int,
+    cell_of_user: int,
     noise: F32,  # type: ignore[type-arg]
 ) -> F32:
     """Scores under draws of the posterior: float32 (draws, len(places)).
 
     Args:
-        weights, items, scratch, x, length: as for `score`.
+        weights, items, scratch, x, cell_of_user: as for `score`.
         places: int64 (p,), which candidates.
         noise: float32 (draws, WIDTH), standard normal; scaled here by the posterior's deviation.
     """
-    u = user_cell(length)
+    u = cell_of_user
     out = np.empty((len(noise), len(places)), np.float32)
     moved = np.empty((ITEM_CELLS, WIDTH), np.float32)
     for r in range(len(noise)):
@@ -202,9 +230,11 @@ def score_draws(
 
 
 @njit(cache=True)
-def addends(weights: Weights, items: Items, scratch: Scratch, x: F32, m: int, place: int, length: int) -> F32:
+def addends(
+    weights: Weights, items: Items, scratch: Scratch, x: F32, m: int, place: int, cell_of_user: int
+) -> F32:
     """What each signal adds to a candidate's score above the candidates' mean: float32 (WIDTH,)."""
-    u = user_cell(length)
+    u = cell_of_user
     b = item_cell(items.count[scratch.items[place]])
     out = np.empty(WIDTH, np.float32)
     for f in range(WIDTH):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from instep.learn import recent_items
+from instep.learn.histories import TIME
 from instep.retrieve import (
     FROM_TEXT,
     MOST,
@@ -19,7 +20,7 @@ from instep.retrieve import (
     text_profile,
 )
 from instep.retrieve.gather import READ_HISTORY
-from instep.score.ranker import addends, learn_choice, score, score_draws
+from instep.score.ranker import addends, learn_choice, score, score_draws, user_cell
 from instep.score.signals import WIDTH, fill_signals
 from instep.state import STAGE_STARTS, State
 from instep.state.tables import F32, I32
@@ -45,6 +46,7 @@ class Shortlist:
         self._still: F32 = np.zeros(WIDTH, np.float32)
         self.recent: I32 = _NOTHING
         self.size = 0
+        self.cell = 0
 
     @property
     def items(self) -> I32:
@@ -69,6 +71,7 @@ class Shortlist:
         repeat: bool,
         asked: I32 = _NOTHING,
         browsed: I32 = _NOTHING,
+        before: float = np.inf,
     ) -> Iterator[Shortlist]:
         """Hold the candidates for a user while the block runs.
 
@@ -78,12 +81,14 @@ class Shortlist:
             repeat: whether consumed items may come back.
             asked: int32 (a,), items to consider whatever happens.
             browsed: int32 (c,), categories whose trending items are wanted.
+            before: acts from then on are left out of the history, seconds.
         """
         state = self.state
         if len(self._scratch.slot) < len(state.items.count):
             self._scratch = self._scratch._replace(slot=np.full(len(state.items.count), -1, np.int32))
-        self.recent = recent_items(state.history, user, HISTORY, -1, True)
-        refused = recent_items(state.history, user, REFUSED, -1, False)
+        self.recent = recent_items(state.history, user, HISTORY, -1, True, before)
+        self.cell = user_cell(len(self.recent), now - self._newest(user, before))
+        refused = recent_items(state.history, user, REFUSED, -1, False, before)
         if len(self.recent) and len(state.text.centre):
             profile = text_profile(state.items, self.recent, READ_HISTORY, 0.85)
             hits = nearest_items(state.items, state.text.centre, state.text.members, profile, TEXT_HITS, 12)
@@ -101,6 +106,17 @@ class Shortlist:
         finally:
             release(state.history, request, self._scratch, self.size)
 
+    def _newest(self, user: int, before: float) -> float:
+        """Time of a user's newest act before a moment, seconds; -inf when there is none."""
+        if user < 0:
+            return -np.inf
+        history = self.state.history
+        start, length = int(history.start[user]), int(history.length[user])
+        for at in range(start + length - 1, start - 1, -1):
+            if history.values[at, TIME] < before:
+                return float(history.values[at, TIME])
+        return -np.inf
+
     def scores(self) -> F32:
         """float32 (size,), expected scores."""
         weights, items = self.state.weights, self.state.items
@@ -110,7 +126,7 @@ class Shortlist:
             self._scratch,
             self._signals,
             self.size,
-            len(self.recent),
+            self.cell,
             self._still,
             self._scores,
         )
@@ -127,7 +143,7 @@ class Shortlist:
             float32 (draws, p).
         """
         weights, items = self.state.weights, self.state.items
-        return score_draws(weights, items, self._scratch, self._signals, places, len(self.recent), noise)
+        return score_draws(weights, items, self._scratch, self._signals, places, self.cell, noise)
 
     def learn(self, item: int, weight: float) -> None:
         """One ranker step: `item` was taken, the other candidates were not. Nothing if it is no candidate."""
@@ -135,13 +151,12 @@ class Shortlist:
         if place < 0:
             return
         scores = self.scores()
-        length = len(self.recent)
         weights, items = self.state.weights, self.state.items
         learn_choice(
-            weights, items, self._scratch, self._signals, self.size, int(place), length, weight, scores
+            weights, items, self._scratch, self._signals, self.size, int(place), self.cell, weight, scores
         )
 
     def addends(self, place: int) -> F32:
         """float32 (WIDTH,), what each signal adds to one candidate's score above the candidates' mean."""
         weights, items = self.state.weights, self.state.items
-        return addends(weights, items, self._scratch, self._signals, self.size, place, len(self.recent))
+        return addends(weights, items, self._scratch, self._signals, self.size, place, self.cell)
