@@ -101,6 +101,7 @@ def test_search_finds_by_meaning(open_page: Open) -> None:
     live = open_page("u3")
     page = live.page
     page.keyboard.press("/")
+    expect(page.locator("#search")).to_be_focused()
     page.keyboard.type("space adventure for kids")
     expect(
         page.get_by_role("heading", name="Closest in meaning to “space adventure for kids”")
@@ -156,6 +157,7 @@ def test_everything_can_be_done_with_the_keyboard(open_page: Open, address: str)
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("u")
+    expect(page.get_by_role("combobox")).to_be_focused()
     page.keyboard.type("u1")
     expect(page.get_by_role("option")).to_have_text([re.compile("^u1")] * 11)
     page.keyboard.press("ArrowDown")
