@@ -22,10 +22,9 @@ from instep.serve.terminal import Report, silent
 if TYPE_CHECKING:
     from instep.flow import Flow
 
-BATCH: Final = 1000
+BATCH: Final = 500
 IN_FLIGHT: Final = 4
 Flying = deque[Future[list[Receipt]]]
-UNITS: Final[dict[Kind, str]] = {"items": "items", "users": "users", "events": "events"}
 
 
 class Count(msgspec.Struct):
@@ -112,17 +111,22 @@ class Importer:
         reading = f"Reading {kind}"
         source.on_read = lambda rows: self._report(reading, rows, None, "rows")
         flying: Flying = deque()
-        done = 0
+
+        def land(allowed: int) -> None:
+            while len(flying) > allowed:
+                receipts = flying.popleft().result()
+                known = sum(receipt.duplicate for receipt in receipts)
+                count.known += known
+                count.added += len(receipts) - known
+                total = source.total if kind == "events" else None
+                self._report(f"Importing {kind}", count.known + count.added, total, kind)
+
         for batch in _batches(self._accepted(source.rows(kind), count)):
             reads = batch if kind == "events" else self._changed(batch, count)
-            done += len(batch)
             if reads:
                 self._send(reads, flying, count)
-            while len(flying) > (IN_FLIGHT if kind == "events" else 0):
-                _land(flying.popleft(), count)
-            self._report(f"Importing {kind}", done, source.total if kind == "events" else None, UNITS[kind])
-        while flying:
-            _land(flying.popleft(), count)
+            land(IN_FLIGHT if kind == "events" else 0)
+        land(0)
 
     def _accepted(self, outcomes: Iterator[Read | Rejected], count: Count) -> Iterator[Read]:
         for outcome in outcomes:
@@ -175,13 +179,6 @@ class Importer:
         # One record is refused for what the model knows (an unknown item, where those are not created).
         for read in reads:
             self._send([read], flying, count)
-
-
-def _land(future: Future[list[Receipt]], count: Count) -> None:
-    receipts = future.result()
-    known = sum(receipt.duplicate for receipt in receipts)
-    count.known += known
-    count.added += len(receipts) - known
 
 
 def _batches(reads: Iterator[Read]) -> Iterator[list[Read]]:

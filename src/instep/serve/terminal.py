@@ -90,6 +90,9 @@ class _Works:
     def report(self, work: str, done: int, total: int | None = None, unit: str = "") -> None:
         now = time.monotonic()
         if work not in self._tasks:
+            for task in self._bars.tasks:
+                if task.total is None:  # whatever was under way without a known end has ended
+                    self._bars.update(task.id, total=task.completed)
             self._tasks[work] = self._bars.add_task(work, total=total, speed="")
             self._began[work] = (now, done)
         began, before = self._began[work]

@@ -78,6 +78,8 @@ def command(
             for file in files
         }
         app.finish_encoding(report)
+        if app.encoding_choice:
+            terminal.say(app.encoding_choice)
         app.snapshot()
     text = "\n".join(f"{file} ({done.format})\n{done}" for file, done in reports.items())
     rejected = sum(done.rejected for done in reports.values())

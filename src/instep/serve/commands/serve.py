@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import click
@@ -36,6 +37,7 @@ def command(
     from instep.serve.running import serve_app
 
     configure_logs(log_level, json=True if terminal.json else None)
+    logging.getLogger("instep").setLevel(log_level.upper())
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     with terminal.progress() as report:
         app = open_app(folder, report, serve=given)
