@@ -19,7 +19,6 @@ import msgspec
 import numpy as np
 
 from instep.domain import (
-    ConfigError,
     Context,
     Entry,
     Feedback,
@@ -34,6 +33,7 @@ from instep.domain import (
     StageError,
     Unavailable,
     UserPut,
+    find_part,
 )
 from instep.domain.events import SESSION_PREFIX
 from instep.encode.base import Encoder
@@ -50,9 +50,11 @@ class Settings(msgspec.Struct, frozen=True):
     """What the flow needs to know of the configuration.
 
     Args:
-        policy: ``thompson`` or ``greedy``.
+        policy: ``thompson``, ``greedy``, or a plugin's name.
         repeat: whether consumed items may come back when a request does not say.
         rewards: type to reward, over `reward.DEFAULT_REWARDS`.
+        retrievers: names of plugins that propose more candidates.
+        scorers: names of plugins that add to the scores.
         auto_create_users: whether an event of an unknown user creates the user.
         auto_create_items: whether an event on an unknown item creates the item.
         limits: what is accepted.
@@ -61,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True):
     policy: str = "thompson"
     repeat: bool = False
     rewards: dict[str, float] = {}
+    retrievers: tuple[str, ...] = ()
+    scorers: tuple[str, ...] = ()
     auto_create_users: bool = True
     auto_create_items: bool = True
     limits: Limits = Limits()
@@ -91,7 +95,7 @@ class Flow:
         encoder: for `search`; None leaves text search out.
 
     Raises:
-        ConfigError: the settings name an unknown policy.
+        ConfigError: the settings name an unknown policy, retriever or scorer.
 
     >>> from instep.domain import Feedback
     >>> from instep.log import MemoryLog
@@ -111,12 +115,14 @@ class Flow:
         log.subscribe(self._learn)
 
     def _new_model(self) -> Model:
-        if self.settings.policy not in POLICIES:
-            known = ", ".join(sorted(POLICIES))
-            raise ConfigError(
-                f"recommend.policy: no policy named {self.settings.policy!r}; use one of {known}"
-            )
-        return Model(self.settings.rewards, POLICIES[self.settings.policy](), self.settings.repeat)
+        settings = self.settings
+        return Model(
+            settings.rewards,
+            find_part("instep.policies", settings.policy, POLICIES)(),
+            settings.repeat,
+            [find_part("instep.retrievers", name, {})() for name in settings.retrievers],
+            [find_part("instep.scorers", name, {})() for name in settings.scorers],
+        )
 
     # observe
 
@@ -170,12 +176,13 @@ class Flow:
         Raises:
             InvalidRequest: names the bad field.
         """
-        slate = self.rank(context)
+        context = self._ready(context)
+        slate = self._ranked(context)
         if slate.items:
             impression = Impression(
                 slate.slate_id,
                 context.user_id,
-                context.now or time.time(),
+                context.now,
                 tuple(item.item_id for item in slate.items),
                 tuple(item.propensity for item in slate.items),
                 context.surface,
@@ -190,11 +197,18 @@ class Flow:
 
     def rank(self, context: Context) -> Slate:
         """The same without logging: reads only, and what `instep replay` measures."""
+        return self._ranked(self._ready(context))
+
+    def _ready(self, context: Context) -> Context:
+        """The context checked, with a time and an id (the seed of the answer's randomness)."""
         context = check_context(context, self.settings.limits)
-        if not context.request_id or not context.now:
-            context = msgspec.structs.replace(
-                context, request_id=context.request_id or uuid.uuid4().hex, now=context.now or time.time()
-            )
+        if context.request_id and context.now:
+            return context
+        return msgspec.structs.replace(
+            context, request_id=context.request_id or uuid.uuid4().hex, now=context.now or time.time()
+        )
+
+    def _ranked(self, context: Context) -> Slate:
         with self._lock:
             return self.model.slate(context)
 

@@ -6,25 +6,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import structlog
+from numpy.typing import NDArray
 
-from instep.domain import Context, Entry, Feedback, InvalidRequest, Item, Reason, Slate, SlateItem
+from instep.domain import Context, Entry, Feedback, InvalidRequest, Item, Reason, Slate, SlateItem, StageError
 from instep.explain import reasons
 from instep.learn import FastLearner, recent_items, reduce, start_vectors
 from instep.policy import Policy
 from instep.retrieve import MOST, SOURCES, compile_filter, nearest_items
+from instep.retrieve.base import Retriever
 from instep.reward import RewardTable
 from instep.score import WIDTH, Shortlist, new_weights
+from instep.score.base import Scorer
 from instep.state import DECAYS, State
-from instep.state.tables import F32, I32
+from instep.state.tables import F32, I32, I64
 
 HEADROOM: Final = 64
+MOST_PROPOSED: Final = 500
 SEARCH_PROBES: Final = 24
 WEEK: Final = DECAYS - 2
 DAY: Final = DECAYS - 3
+_log = structlog.get_logger("instep.model")
 _SOURCE_BITS: Final = tuple((1 << k, name) for k, name in enumerate(SOURCES))
 
 
@@ -45,13 +52,25 @@ class Model:
         rewards: type to reward, over the defaults.
         policy: how slates are chosen.
         repeat: whether consumed items may come back when a request does not say.
+        retrievers: plugins that propose more candidates.
+        scorers: plugins that add to the ranker's scores.
     """
 
-    def __init__(self, rewards: Mapping[str, float], policy: Policy, repeat: bool) -> None:
+    def __init__(
+        self,
+        rewards: Mapping[str, float],
+        policy: Policy,
+        repeat: bool,
+        retrievers: Sequence[Retriever] = (),
+        scorers: Sequence[Scorer] = (),
+    ) -> None:
         self.state = State(new_weights(), start_vectors)
         self.policy = policy
         self.repeat = repeat
+        self.retrievers = tuple(retrievers)
+        self.scorers = tuple(scorers)
         self.non_finite = 0
+        self.failures: Counter[str] = Counter()
         self._shortlist = Shortlist(self.state)
         self.learner = FastLearner(self.state, RewardTable(rewards), self._learn_choice)
         # One set of posterior draws for good: propensities are counts over them (policy/thompson.py).
@@ -86,7 +105,8 @@ class Model:
         browsed = [
             state.category_number[name] for name in context.categories if name in state.category_number
         ]
-        asked = self._asked(browsed)
+        degraded: list[str] = []
+        asked = np.concatenate([self._asked(browsed), *self._proposed(context, degraded)])
         items: tuple[SlateItem, ...] = ()
         for wider in (asked, None):
             if wider is None:
@@ -95,6 +115,11 @@ class Model:
                 user, context.now, repeat, wider, np.array(browsed, np.int32)
             ) as found:
                 scores = found.scores()
+                for stage in self.scorers:
+                    extra = self._optional(
+                        f"scorer:{stage.name}", degraded, stage.score, state, context, found.items
+                    )
+                    scores = scores if extra is None else scores + extra
                 self.non_finite += int(np.count_nonzero(~np.isfinite(scores)))
                 places = self._qualified(found, scores, allowed, context.n)
                 if (
@@ -105,11 +130,36 @@ class Model:
                     continue
                 items = self._chosen(found, scores, places, context)
                 break
-        return Slate(context.request_id, items, self.policy.name, state.offset)
+        return Slate(
+            context.request_id, items, self.policy.name, state.offset, tuple(dict.fromkeys(degraded))
+        )
 
-    def _qualified(
-        self, found: Shortlist, scores: F32, allowed: Callable[[int], bool] | None, n: int
-    ) -> np.ndarray:  # type: ignore[type-arg]
+    def _proposed(self, context: Context, degraded: list[str]) -> list[I32]:
+        """What the plugins' retrievers propose."""
+        proposed = [
+            self._optional(f"retriever:{stage.name}", degraded, stage.retrieve, self.state, context)
+            for stage in self.retrievers
+        ]
+        return [items[:MOST_PROPOSED] for items in proposed if items is not None]
+
+    def _optional(
+        self, name: str, degraded: list[str], stage: Callable[..., NDArray[Any]], *arguments: object
+    ) -> Any:
+        """An optional stage's answer, or None when it failed: counted, and told in the slate."""
+        try:
+            answer = stage(*arguments)
+            if answer.ndim != 1 or (name.startswith("scorer:") and len(answer) != len(arguments[-1])):  # type: ignore[arg-type]
+                raise StageError(f"{name} answered with shape {answer.shape}")
+        except Exception as error:  # a plugin may fail in any way; the request goes on
+            self.failures[name] += 1
+            degraded.append(name)
+            _log.warning(
+                "an optional stage failed; the request went on without it", stage=name, why=repr(error)
+            )
+            return None
+        return answer
+
+    def _qualified(self, found: Shortlist, scores: F32, allowed: Callable[[int], bool] | None, n: int) -> I64:
         """Places of the best candidates that qualify, best first, with headroom for the policy to explore in."""
         wanted = n + (HEADROOM if self.policy.draws else 0)
         clean = np.where(np.isfinite(scores), scores, -np.inf)
@@ -131,8 +181,8 @@ class Model:
         self,
         found: Shortlist,
         scores: F32,
-        places: np.ndarray,
-        context: Context,  # type: ignore[type-arg]
+        places: I64,
+        context: Context,
     ) -> tuple[SlateItem, ...]:
         if len(places) == 0:
             return ()
@@ -193,7 +243,7 @@ class Model:
             open_[state.history.ids[start : start + int(state.history.length[user])]] = False
         rows = np.flatnonzero(open_)
         if len(rows) > MOST:
-            rows = rows[np.argsort(-state.items.count[rows], kind="stable")[:MOST]]
+            rows = rows[np.argsort(-state.items.taken[rows], kind="stable")[:MOST]]
         return rows.astype(np.int32)
 
     def similar(self, item_id: str, n: int, now: float) -> list[SlateItem]:
@@ -209,7 +259,7 @@ class Model:
             table.ids[start : start + length].tolist(), table.values[start : start + length], strict=True
         ):
             together = float(cells[2]) / np.sqrt(
-                (state.items.count[row] + 5.0) * (state.items.count[other] + 5.0)
+                (state.items.taken[row] + 5.0) * (state.items.taken[other] + 5.0)
             )
             scores[other] = float(together)
         if state.items.text_known[row]:

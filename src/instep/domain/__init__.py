@@ -25,6 +25,7 @@ from instep.domain.events import (
     session_user,
 )
 from instep.domain.items import Item, item_from_fields
+from instep.domain.parts import find_part
 from instep.domain.slates import Reason, Slate, SlateItem
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Unavailable",
     "UserPatch",
     "UserPut",
+    "find_part",
     "item_from_fields",
     "session_user",
 ]

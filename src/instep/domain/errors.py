@@ -1,11 +1,11 @@
 """Errors, one tree, split by who must act.
 
-    InstepError
-    ├── InvalidRequest   the caller: the request is wrong (HTTP 422; names the field)
-    ├── ConfigError      the operator, at start-up: configuration, folder, model or data (exit status 1)
-    │   └── LogCorrupt   the log holds a bad record; names the offset and the repair command
-    ├── StageError       nobody at once: an optional stage failed; the request degrades, the failure is counted
-    └── Unavailable      wait and retry: disk full, shutting down (HTTP 503)
+InstepError
+├── InvalidRequest   the caller: the request is wrong (HTTP 422; names the field)
+├── ConfigError      the operator, at start-up: configuration, folder, model or data (exit status 1)
+│   └── LogCorrupt   the log holds a bad record; names the offset and the repair command
+├── StageError       nobody at once: an optional stage failed; the request degrades, the failure is counted
+└── Unavailable      wait and retry: disk full, shutting down (HTTP 503)
 """
 
 from __future__ import annotations

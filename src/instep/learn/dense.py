@@ -48,9 +48,11 @@ def solve(together: F32, history: F32, following: F32) -> tuple[F32, F32]:
         k = len(together)
         eye = np.eye(k, dtype=np.float32)
         inverse = np.linalg.inv(together + np.float32(SYMMETRIC_RIDGE) * eye)
-        symmetric = -inverse / np.diag(inverse)[None, :]
+        symmetric: F32 = (-inverse / np.diag(inverse)[None, :]).astype(np.float32)
         np.fill_diagonal(symmetric, 0.0)
-        directed = np.linalg.solve(history + np.float32(DIRECTED_RIDGE) * eye, following)
+        directed: F32 = np.linalg.solve(history + np.float32(DIRECTED_RIDGE) * eye, following).astype(
+            np.float32
+        )
         np.fill_diagonal(directed, 0.0)
     return symmetric, directed
 

@@ -210,16 +210,15 @@ class FastLearner:
         state.history.length[[user, session]] = 0
         state.history = with_cells(state.history, 4 * len(cells) + 64)
         for _, item, values in cells:
-            remember(
-                state.history, user, int(item), *map(float, values[:2]), int(values[2]), float(values[3])
-            )
+            when, reward, kind, value = values.tolist()
+            remember(state.history, user, int(item), when, reward, int(kind), value)
         for column in (state.users.events, state.users.rating, state.users.dwell):
             column[user] += column[session]
             column[session] = 0
 
 
 def history_cells(state: State, row: int) -> tuple[Any, Any]:
-    """A user's history, oldest first: items int32 (m,) and values float64 (m, 4) (time, reward, type, value); copies."""
+    """A user's history, oldest first: items int32 (m,), values float64 (m, 4) (time, reward, type, value); copies."""
     start, length = int(state.history.start[row]), int(state.history.length[row])
     return state.history.ids[start : start + length].copy(), state.history.values[
         start : start + length

@@ -17,7 +17,7 @@ from instep.state import (
     Trending,
     grow_row,
 )
-from instep.state.tables import F32, I32
+from instep.state.tables import F32, F64, I32, U64
 
 PAIR_HISTORY = 40
 PAIR_DECAY = 0.9
@@ -56,7 +56,7 @@ def advance_time(items: Items, clock: Clock, now: float, n: int) -> None:
 
 
 @njit(cache=True)
-def _rescale(cells: F32, scale: np.ndarray, column: int, n: int) -> None:  # type: ignore[type-arg]
+def _rescale(cells: F32, scale: F64, column: int, n: int) -> None:
     if scale[column] < _SMALLEST_SCALE:
         factor = np.float32(scale[column])
         for i in range(n):
@@ -80,11 +80,11 @@ def count_taken(
 ) -> None:
     """Add one taken item to every popularity and keep the trending lists exact."""
     stage = stage_of(length)
-    items.count[item] += np.float32(weight)
+    items.taken[item] += np.float32(weight)
     for d in range(DECAYS):
         items.popularity[item, d] += np.float32(weight / clock.scale[d])
         _keep_top(trending.overall[d], items.popularity, d, item)
-    _keep_top_count(trending.overall[DECAYS], items.count, item)
+    _keep_top_count(trending.overall[DECAYS], items.taken, item)
     for c in items.categories[item]:
         if c >= 0:
             _keep_top(trending.category[c], items.popularity, DECAYS - 2, item)
@@ -243,13 +243,14 @@ def sum_dense(items: Items, head: Head, item: int, recent: I32, weight: float) -
 
 
 @njit(cache=True)
-def _next_random(state: np.ndarray) -> np.uint64:  # type: ignore[type-arg]
+def _next_random(state: U64) -> np.uint64:
     """SplitMix64. Source: Steele, Lea and Flood 2014."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
     z = state[0]
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    mixed: np.uint64 = z ^ (z >> np.uint64(31))
+    return mixed
 
 
 @njit(cache=True)

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from instep.state import (
@@ -27,7 +28,7 @@ from instep.state import (
     with_cells,
     with_rows,
 )
-from instep.state.tables import F32, I32
+from instep.state.tables import F32, I32, I64
 
 FIT_FIRST: Final = 8
 FIT_FACTOR: Final = 4
@@ -39,7 +40,7 @@ _KNOWN, _FITTED = 0, 1
 _NO_LIMIT = 1 << 30
 
 
-def add_vector(state: State, row: int, vector: np.ndarray) -> None:  # type: ignore[type-arg]
+def add_vector(state: State, row: int, vector: NDArray[np.float16]) -> None:
     """Give an item its content vector, replacing an earlier one.
 
     Args:
@@ -52,7 +53,7 @@ def add_vector(state: State, row: int, vector: np.ndarray) -> None:  # type: ign
         text = new_text_space(len(vector))
         state.items.text[:] = 0
         state.items.text_known[:] = 0
-    text = _with_items(text, len(state.items.count))
+    text = _with_items(text, len(state.items.taken))
     if text.cell[row] >= 0:
         _leave(text.cell, text.place, text.members, row)
     elif state.items.text_known[row] == 0:
@@ -169,7 +170,7 @@ def _enter(items: Items, centre: F32, cell: I32, place: I32, members: Ragged, ro
 
 
 @njit(cache=True)
-def _file_all(items: Items, centre: F32, cell: I32, place: I32, members: Ragged, rows: np.ndarray) -> None:  # type: ignore[type-arg]
+def _file_all(items: Items, centre: F32, cell: I32, place: I32, members: Ragged, rows: I64) -> None:
     for row in rows:
         _enter(items, centre, cell, place, members, row)
 

@@ -110,8 +110,8 @@ def _consider_all(items: Items, scratch: Scratch, m: int, wanted: I32, now: floa
 
 @njit(cache=True, fastmath=True)
 def _add_neighbours(items: Items, neighbours: Ragged, request: Request, scratch: Scratch, m: int) -> int:
-    slot, evidence, sources = scratch.slot, scratch.evidence, scratch.sources
-    leads, counts = items.lead, items.count
+    slot, evidence = scratch.slot, scratch.evidence
+    leads, counts = items.lead, items.taken
     starts, lengths, ids, values = neighbours.start, neighbours.length, neighbours.ids, neighbours.values
     recent = request.recent
     near, around, shared = np.float32(1.0), np.float32(1.0), np.float32(1.0)
@@ -175,7 +175,7 @@ def _add_refused(items: Items, neighbours: Ragged, request: Request, scratch: Sc
     slot, evidence = scratch.slot, scratch.evidence
     ids, values = neighbours.ids, neighbours.values
     for other in request.refused:
-        often = np.float32(1.0) / np.sqrt(items.count[other] + np.float32(5.0))
+        often = np.float32(1.0) / np.sqrt(items.taken[other] + np.float32(5.0))
         start = neighbours.start[other]
         for k in range(start, start + neighbours.length[other]):
             at = slot[ids[k]]

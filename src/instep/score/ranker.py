@@ -17,7 +17,7 @@ from numba import njit
 from instep.retrieve.gather import Scratch
 from instep.score.signals import SIGNALS, WIDTH
 from instep.state import Items, Weights
-from instep.state.tables import F32
+from instep.state.tables import F32, I64
 
 USER_STARTS: Final = (1, 5, 20, 100)
 ITEM_STARTS: Final = (1, 6, 50)
@@ -118,7 +118,7 @@ def score(
         for f in range(WIDTH):
             table[b, f] = weights.shared[f] + weights.cell[u, b, f] + noise[f]
     for c in range(m):
-        b = item_cell(items.count[scratch.items[c]])
+        b = item_cell(items.taken[scratch.items[c]])
         z = np.float32(0.0)
         for f in range(WIDTH):
             z += table[b, f] * x[c, f]
@@ -147,7 +147,7 @@ def learn_choice(
         weight: of this event.
         scores: float32 (>= m,), scores under the current weights; overwritten by probabilities.
     """
-    candidates, counts = scratch.items, items.count
+    candidates, counts = scratch.items, items.taken
     highest = np.float32(-1e30)
     for c in range(m):
         highest = max(highest, scores[c])
@@ -200,9 +200,9 @@ def score_draws(
     items: Items,
     scratch: Scratch,
     x: F32,
-    places: np.ndarray,
+    places: I64,
     cell_of_user: int,
-    noise: F32,  # type: ignore[type-arg]
+    noise: F32,
 ) -> F32:
     """Scores under draws of the posterior: float32 (draws, len(places)).
 
@@ -221,7 +221,7 @@ def score_draws(
                 moved[b, f] = weights.shared[f] + weights.cell[u, b, f] + deviation
         for p in range(len(places)):
             c = places[p]
-            b = item_cell(items.count[scratch.items[c]])
+            b = item_cell(items.taken[scratch.items[c]])
             z = np.float32(0.0)
             for f in range(WIDTH):
                 z += moved[b, f] * x[c, f]
@@ -235,7 +235,7 @@ def addends(
 ) -> F32:
     """What each signal adds to a candidate's score above the candidates' mean: float32 (WIDTH,)."""
     u = cell_of_user
-    b = item_cell(items.count[scratch.items[place]])
+    b = item_cell(items.taken[scratch.items[place]])
     out = np.empty(WIDTH, np.float32)
     for f in range(WIDTH):
         mean = np.float32(0.0)

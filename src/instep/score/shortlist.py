@@ -23,7 +23,7 @@ from instep.retrieve.gather import READ_HISTORY
 from instep.score.ranker import addends, learn_choice, score, score_draws, user_cell
 from instep.score.signals import WIDTH, fill_signals
 from instep.state import STAGE_STARTS, State
-from instep.state.tables import F32, I32
+from instep.state.tables import F32, I32, I64
 
 TEXT_HITS = 30
 REFUSED = 10
@@ -84,8 +84,8 @@ class Shortlist:
             before: acts from then on are left out of the history, seconds.
         """
         state = self.state
-        if len(self._scratch.slot) < len(state.items.count):
-            self._scratch = self._scratch._replace(slot=np.full(len(state.items.count), -1, np.int32))
+        if len(self._scratch.slot) < len(state.items.taken):
+            self._scratch = self._scratch._replace(slot=np.full(len(state.items.taken), -1, np.int32))
         self.recent = recent_items(state.history, user, HISTORY, -1, True, before)
         self.cell = user_cell(len(self.recent), now - self._newest(user, before))
         refused = recent_items(state.history, user, REFUSED, -1, False, before)
@@ -132,7 +132,7 @@ class Shortlist:
         )
         return self._scores[: self.size]
 
-    def draws(self, places: np.ndarray, noise: F32) -> F32:  # type: ignore[type-arg]
+    def draws(self, places: I64, noise: F32) -> F32:
         """Scores of some candidates under draws of the posterior.
 
         Args:

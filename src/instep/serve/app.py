@@ -381,6 +381,8 @@ def flow_settings(config: Config) -> Settings:
     )
     return Settings(
         policy=recommend.policy,
+        retrievers=recommend.retrievers,
+        scorers=recommend.scorers,
         repeat=recommend.repeat,
         rewards=dict(config.rewards),
         auto_create_users=recommend.auto_create_users,

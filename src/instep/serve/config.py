@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -51,9 +51,16 @@ class LogSection(Section):
 class RecommendSection(Section):
     """How slates are made."""
 
-    policy: Literal["thompson", "greedy"] = Field(
+    policy: Word = Field(
         default="thompson",
-        description="`thompson` explores and says with which probability, `greedy` always takes the best",
+        description="`thompson` explores and says with which probability, `greedy` always takes the best, or "
+        "the name of an installed plugin (entry-point group `instep.policies`)",
+    )
+    retrievers: tuple[Word, ...] = Field(
+        default=(), description="plugins that propose more candidates (entry-point group `instep.retrievers`)"
+    )
+    scorers: tuple[Word, ...] = Field(
+        default=(), description="plugins that add to the ranker's scores (entry-point group `instep.scorers`)"
     )
     repeat: bool = Field(
         default=False,

@@ -87,6 +87,22 @@ def _seal(arrays: Arrays) -> bytes:
     return whole.digest()
 
 
+def _check_layout(arrays: Arrays, state: State) -> None:
+    """Refuse a snapshot whose tables are of another shape than this version's (a fresh state's)."""
+    for name, mine in state.arrays().items():
+        if name == "names" or name.startswith("text."):
+            continue
+        theirs = arrays[name]
+        rows_grow = (
+            name.startswith(("items.", "users.", "history.", "neighbours.")) or name == "trending.category"
+        )
+        same = theirs.shape[1:] == mine.shape[1:] if rows_grow else theirs.shape == mine.shape
+        if theirs.dtype != mine.dtype or not same:
+            raise ValueError(
+                f"{name} is {theirs.dtype}{theirs.shape}, this version has {mine.dtype}{mine.shape}"
+            )
+
+
 def read_newest(state: State, directory: Path, end: int) -> int:
     """Load the newest valid snapshot.
 
@@ -107,6 +123,7 @@ def read_newest(state: State, directory: Path, end: int) -> int:
             form, offset = arrays["format"].tolist()
             if form != FORMAT:
                 raise ValueError(f"its format is {form}, this version reads {FORMAT}")
+            _check_layout(arrays, state)
             if offset > end:
                 raise ValueError(f"it is at offset {offset}, the log ends at {end}")
             state.load(arrays)

@@ -100,7 +100,7 @@ class State:
         self.names.catalogue.append(None)
         self.names.content.append("")
         self.items = with_room(Items, ITEM_COLUMNS, self.items, row + 1)
-        self.neighbours = with_rows(self.neighbours, len(self.items.count))
+        self.neighbours = with_rows(self.neighbours, len(self.items.taken))
         self._fresh_vectors(self.items, row)
         self.items.first_seen[row] = now
         at = int(self.trending.fresh_at[0])
@@ -203,7 +203,7 @@ class State:
         self.weights = Weights(*_get(arrays, "weights", Weights))
         self.trending = Trending(*_get(arrays, "trending", Trending))
         self.history = with_rows(_get_ragged(arrays, "history"), len(self.users.events))
-        self.neighbours = with_rows(_get_ragged(arrays, "neighbours"), len(self.items.count))
+        self.neighbours = with_rows(_get_ragged(arrays, "neighbours"), len(self.items.taken))
         text = {field: arrays[f"text.{field}"] for field in TextSpace._fields if field != "members"}
         self.text = TextSpace(members=_get_ragged(arrays, "text.members"), **text)
         self.solved = None

@@ -19,6 +19,7 @@ F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
+U64 = NDArray[np.uint64]
 
 TEXT_WIDTH: Final = 64
 VECTOR_WIDTH: Final = 32
@@ -38,7 +39,7 @@ class Items(NamedTuple):
     """One row an item.
 
     Args:
-        count: float32 (n,), positive events ever.
+        taken: float32 (n,), weighted positive events ever.
         popularity: float32 (n, DECAYS), decayed counts in units of `Clock.scale` (forward decay: a read multiplies
             by one scale for all items; Source: Cormode et al. 2009, "Forward Decay").
         stage: float32 (n, STAGES), decayed counts by how long the user's history was.
@@ -57,7 +58,7 @@ class Items(NamedTuple):
         head: int32 (n,), slot among the popular items that `Head` relates densely, or -1.
     """
 
-    count: F32
+    taken: F32
     popularity: F32
     stage: F32
     first_seen: F64
@@ -121,9 +122,10 @@ class Head(NamedTuple):
         item: int32 (HEAD_SLOTS,), item of a slot, -1 when free.
         together: float32 (HEAD_SLOTS, HEAD_SLOTS), users who took both; the diagonal counts users.
         history: float32 (HEAD_SLOTS, HEAD_SLOTS), products of decayed history weights.
-        following: float32 (HEAD_SLOTS, HEAD_SLOTS), decayed history weight (row) when an item (column) was taken.
+        following: float32 (HEAD_SLOTS, HEAD_SLOTS), decayed history weight (row) when an item
+            (column) was taken.
         symmetric, directed: float32 (HEAD_SLOTS, HEAD_SLOTS), the solved weights that requests read.
-        schedule: int64 (4,): events at the last solve, events when the pending one takes effect (0: none pending),
+        schedule: int64 (4,): events at the last solve, events when the pending one takes effect (0: none),
             solves done, free.
     """
 
@@ -140,7 +142,8 @@ class Trending(NamedTuple):
     """The top of each decayed popularity, kept exact at every event.
 
     Args:
-        overall: int32 (DECAYS + 1, TRENDING_LENGTH), items, unordered, -1 where unused; the last row is all time.
+        overall: int32 (DECAYS + 1, TRENDING_LENGTH), items, unordered, -1 where unused; the last row is
+            of all time.
         category: int32 (categories, TRENDING_LENGTH), the same a category, by week.
         fresh: int32 (TRENDING_LENGTH,), the newest items, a ring.
         fresh_at: int64 (1,), where the ring is written next.
@@ -207,10 +210,10 @@ def new_text_space(width: int = 0) -> TextSpace:
     )
 
 
-Column = tuple[str, type[Any], tuple[int, ...], float]
+Column = tuple[str, Any, tuple[int, ...], float]
 
 ITEM_COLUMNS: Final[tuple[Column, ...]] = (
-    ("count", np.float32, (), 0),
+    ("taken", np.float32, (), 0),
     ("popularity", np.float32, (DECAYS,), 0),
     ("stage", np.float32, (STAGES,), 0),
     ("first_seen", np.float64, (), -1),
@@ -250,7 +253,8 @@ def with_room(
     more = max(rows, 2 * have, 64) - have
     grown = []
     for place, (_, dtype, shape, fill) in enumerate(columns):
-        fresh: NDArray[Any] = np.full((more, *shape), fill, dtype)
+        size = (more, *shape)
+        fresh: NDArray[Any] = np.full(size, fill, dtype)
         grown.append(fresh if table is None else np.concatenate([table[place], fresh]))
     return make(*grown)
 

@@ -2,5 +2,6 @@
 
 from instep.testing.encode import EncoderContract
 from instep.testing.log import LogContract
+from instep.testing.score import RetrieverContract, ScorerContract, small_flow
 
-__all__ = ["EncoderContract", "LogContract"]
+__all__ = ["EncoderContract", "LogContract", "RetrieverContract", "ScorerContract", "small_flow"]
