@@ -132,6 +132,12 @@ def test_configured_rewards_are_types_too_and_have_snapshots_of_their_own(place:
     assert len(list((place / "snapshots").iterdir())) == 1
 
 
+def test_an_unknown_policy_is_named_and_the_folder_stays_free(place: Path) -> None:
+    with pytest.raises(ConfigError, match="best"):
+        open_app(place, encoder="none", recommend={"policy": "best"})
+    open_app(place, encoder="none").close()
+
+
 def test_a_snapshot_is_taken_when_enough_was_learned(place: Path) -> None:
     with open_app(place, encoder="none", snapshot={"every_events": 3, "every_seconds": 0.05}) as app:
         stocked(app)

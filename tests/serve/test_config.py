@@ -55,7 +55,7 @@ def test_the_configuration_cannot_be_changed() -> None:
         ("[serve]\nprot = 1\n", r"instep\.toml: serve\.prot: there is no such setting; did you mean port\?"),
         ("[server]\nport = 1\n", r"instep\.toml: server: there is no such setting; did you mean serve\?"),
         ("[rewards]\nclick = nan\n", r"instep\.toml: rewards\.click: must be a finite number, not nan"),
-        ('[recommend]\npolicy = "best"\n', r"recommend\.policy: must be 'thompson' or 'greedy', not 'best'"),
+        ('[recommend]\nrepeat = "often"\n', r"recommend\.repeat: must be a valid boolean.*, not 'often'"),
         ('[log]\nurl = "mysql://x"\n', r"instep\.toml: log\.url: must be"),
         ("port = \n", r"instep\.toml: is not valid TOML: .*line 1"),
     ],

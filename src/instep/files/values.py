@@ -122,10 +122,8 @@ def names(value: Any, column: str) -> list[str]:
     (['Drama', 'War'], ['Rock, Pop'])
     """
     if isinstance(value, str):
-        if value.lstrip().startswith("["):
-            value = _json(value, column)
-        else:
-            value = [part.strip() for part in value.split("|")]
+        listed = value.lstrip().startswith("[")
+        value = _json(value, column) if listed else [part.strip() for part in value.split("|")]
     if not isinstance(value, list | tuple):
         raise BadValue(column, f"is not a list: {_shown(value)}")
     if not all(isinstance(name, str) for name in value):

@@ -55,9 +55,10 @@ class Folder:
             raise ConfigError(f"{self.path}: cannot be made: {error.strerror or error}") from error
 
     def snapshots(self, config: Config) -> Path:
-        """Where snapshots are. Other rewards lead to another state, so each table has a place of its own."""
-        table = msgspec.json.encode(sorted(config.rewards.items()))
-        return self.path / "snapshots" / hashlib.blake2b(table, digest_size=4).hexdigest()
+        """Where snapshots are. Other rewards or plugins lead to another state, so each has its own place."""
+        teaching = (sorted(config.rewards.items()), config.recommend.retrievers, config.recommend.scorers)
+        name = hashlib.blake2b(msgspec.json.encode(teaching), digest_size=4).hexdigest()
+        return self.path / "snapshots" / name
 
     def drop_snapshots(self, keep: Path | None = None) -> None:
         """Delete all snapshots, but for those in `keep`."""
