@@ -152,10 +152,8 @@ class Flow:
         for place, record in enumerate(records):
             if not isinstance(record, Feedback):
                 continue
-            if (
-                not self.settings.auto_create_items
-                and record.item_id not in names.item_number.keys() | new_items
-            ):
+            known = record.item_id in names.item_number or record.item_id in new_items
+            if not known and not self.settings.auto_create_items:
                 raise InvalidRequest("no such item; create it first", f"records[{place}].item_id")
             anonymous = record.user_id.startswith(SESSION_PREFIX)
             if self.settings.auto_create_users or anonymous:
@@ -166,7 +164,8 @@ class Flow:
     def _learn(self, entries: Sequence[Entry]) -> None:
         for entry in entries:  # the lock is let go between entries, so that requests wait for one at most
             with self._lock:
-                self.model.learn((entry,))
+                if entry.offset >= self.model.state.offset:  # else a rebuilt model has read it from the log
+                    self.model.learn((entry,))
 
     # recommend
 

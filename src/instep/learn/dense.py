@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from instep.learn.threads import one_thread
 from instep.state import State
 from instep.state.tables import F32
 
@@ -44,7 +44,7 @@ def solve(together: F32, history: F32, following: F32) -> tuple[F32, F32]:
     >>> symmetric.diagonal().tolist()
     [0.0, 0.0]
     """
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         k = len(together)
         eye = np.eye(k, dtype=np.float32)
         inverse = np.linalg.inv(together + np.float32(SYMMETRIC_RIDGE) * eye)

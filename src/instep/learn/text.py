@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from instep.learn.threads import one_thread
 from instep.state import (
     TEXT_WIDTH,
     Items,
@@ -78,7 +78,7 @@ def reduce(text: TextSpace, vectors: F32) -> F32:
     Returns:
         float32 (m, TEXT_WIDTH).
     """
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         small = (vectors - text.mean) @ text.basis
     length = np.sqrt((small * small).sum(1, keepdims=True))
     reduced: F32 = (small / np.maximum(length, 1e-9)).astype(np.float32)
@@ -103,7 +103,7 @@ def _fit(state: State) -> None:
     vectors = text.raw[sample].astype(np.float32)
     mean = vectors.mean(0)
     centred = vectors - mean
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         _, directions = np.linalg.eigh(centred.T @ centred)
     basis = np.zeros((vectors.shape[1], TEXT_WIDTH), np.float32)
     kept = min(TEXT_WIDTH, vectors.shape[1], len(sample))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -21,6 +20,7 @@ import structlog
 from instep.state.state import FORMAT, Arrays, State
 
 SUFFIX: Final = ".snapshot.npz"
+PART: Final = ".part-"
 _log = structlog.get_logger("instep.snapshot")
 
 
@@ -42,12 +42,13 @@ def begin_snapshot(state: State, directory: Path, keep: int) -> Callable[[], Pat
     if sys.platform != "linux":
         _write(state, path, keep)
         return lambda: path
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
         status = 1
         try:
             os.closerange(3, 65536)  # the log's lock and sockets stay the parent's alone
-            _write(state, path, keep)
+            _write(state, path, keep, parent)
             status = 0
         finally:
             os._exit(status)
@@ -61,16 +62,25 @@ def begin_snapshot(state: State, directory: Path, keep: int) -> Callable[[], Pat
     return finish
 
 
-def _write(state: State, path: Path, keep: int) -> None:
+def _write(state: State, path: Path, keep: int, parent: int | None = None) -> None:
+    """Write, sync, rename, and sweep. Without its parent a child leaves no snapshot: who opened the folder meanwhile
+    may have erased a user that this one still knows.
+    """
+    for torn in path.parent.glob(
+        f"*{PART}*"
+    ):  # of a process that was killed; a folder has one writer at a time
+        torn.unlink(missing_ok=True)
     arrays = state.arrays()
     arrays["format"] = np.array([FORMAT, state.offset], np.int64)
     arrays["seal"] = np.frombuffer(_seal(arrays), np.uint8)
-    part = path.with_suffix(f".part-{os.getpid()}")
+    part = path.with_suffix(f"{PART}{os.getpid()}")
     try:
         with part.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
+        if parent is not None and os.getppid() != parent:
+            raise OSError("the process that wanted the snapshot is gone")
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -127,7 +137,7 @@ def read_newest(state: State, directory: Path, end: int) -> int:
             if offset > end:
                 raise ValueError(f"it is at offset {offset}, the log ends at {end}")
             state.load(arrays)
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # damaged bytes fail in many ways, and the log has everything
             _log.warning(
                 "snapshot skipped; an older one or the log itself is used", file=path.name, why=str(error)
             )

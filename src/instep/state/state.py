@@ -14,6 +14,7 @@ from instep.domain import Item
 from instep.state.ragged import Ragged, empty_ragged, loosened, tight, with_cells, with_rows
 from instep.state.tables import (
     CATEGORY_SLOTS,
+    F32,
     ITEM_COLUMNS,
     TRENDING_LENGTH,
     USER_COLUMNS,
@@ -75,7 +76,7 @@ class State:
         self.trending: Trending = new_trending()
         self.text: TextSpace = new_text_space()
         self.weights = weights
-        self.solved: Callable[[], tuple[NDArray[np.float32], NDArray[np.float32]]] | None = None
+        self.solved: Callable[[], tuple[F32, F32]] | None = None
         self.offset = 0
         self._fresh_vectors = fresh_vectors
 
@@ -181,8 +182,8 @@ class State:
         text = self.text
         for field in ("mean", "basis", "centre", "fitted"):
             out[f"text.{field}"] = getattr(text, field)
-        for field in ("raw", "cell", "place"):
-            out[f"text.{field}"] = getattr(text, field)[:n]
+        for field, fill in (("raw", 0), ("cell", -1), ("place", -1)):
+            out[f"text.{field}"] = _rows(getattr(text, field), n, fill)
         _put_ragged(out, "text.members", text.members, len(text.centre))
         if self.solved is not None:
             out["solved.symmetric"], out["solved.directed"] = self.solved()
@@ -190,32 +191,36 @@ class State:
         return out
 
     def load(self, arrays: Arrays) -> None:
-        """Become the state that `arrays()` told."""
-        self.names = msgspec.msgpack.decode(arrays["names"].tobytes(), type=Names)
-        self.item_number = {name: row for row, name in enumerate(self.names.items)}
-        self.user_number = {name: row for row, name in enumerate(self.names.users)}
-        self.category_number = {name: row for row, name in enumerate(self.names.categories)}
-        self.type_number = {name: row for row, name in enumerate(self.names.types)}
-        self.items = with_room(Items, ITEM_COLUMNS, Items(*_get(arrays, "items", Items)), self.n_items + 1)
-        self.users = with_room(Users, USER_COLUMNS, Users(*_get(arrays, "users", Users)), self.n_users + 1)
-        self.clock = Clock(*_get(arrays, "clock", Clock))
-        self.head = Head(*_get(arrays, "head", Head))
-        self.weights = Weights(*_get(arrays, "weights", Weights))
-        self.trending = Trending(*_get(arrays, "trending", Trending))
-        self.history = with_rows(_get_ragged(arrays, "history"), len(self.users.events))
-        self.neighbours = with_rows(_get_ragged(arrays, "neighbours"), len(self.items.taken))
+        """Become the state that `arrays()` told, and own the arrays; when they do not fit, stay as it was."""
+        names = msgspec.msgpack.decode(arrays["names"].tobytes(), type=Names)
+        items = with_room(Items, ITEM_COLUMNS, Items(*_get(arrays, "items", Items)), len(names.items) + 1)
+        users = with_room(Users, USER_COLUMNS, Users(*_get(arrays, "users", Users)), len(names.users) + 1)
         text = {field: arrays[f"text.{field}"] for field in TextSpace._fields if field != "members"}
-        self.text = TextSpace(members=_get_ragged(arrays, "text.members"), **text)
-        self.solved = None
-        if "solved.symmetric" in arrays:
-            pair = (arrays["solved.symmetric"], arrays["solved.directed"])
-            self.solved = lambda: pair
+        members = _get_ragged(arrays, "text.members")
+        history = with_rows(_get_ragged(arrays, "history"), len(users.events))
+        neighbours = with_rows(_get_ragged(arrays, "neighbours"), len(items.taken))
+        clock, head = Clock(*_get(arrays, "clock", Clock)), Head(*_get(arrays, "head", Head))
+        weights = Weights(*_get(arrays, "weights", Weights))
+        trending = Trending(*_get(arrays, "trending", Trending))
+        pending = "solved.symmetric" in arrays
+        solved = _ready((arrays["solved.symmetric"], arrays["solved.directed"])) if pending else None
+        self.names, self.items, self.users, self.text = (
+            names,
+            items,
+            users,
+            TextSpace(members=members, **text),
+        )
+        self.history, self.neighbours, self.clock, self.head = history, neighbours, clock, head
+        self.weights, self.trending, self.solved = weights, trending, solved
+        self.item_number = {name: row for row, name in enumerate(names.items)}
+        self.user_number = {name: row for row, name in enumerate(names.users)}
+        self.category_number = {name: row for row, name in enumerate(names.categories)}
+        self.type_number = {name: row for row, name in enumerate(names.types)}
 
     def finish_solving(self) -> None:
         """Wait for the dense regressions that are being solved beside; they take effect at their own event."""
         if self.solved is not None:
-            pair = self.solved()
-            self.solved = lambda: pair
+            self.solved = _ready(self.solved())
 
     def digest(self) -> str:
         """BLAKE2b over every table's bytes: equal digests mean the same state to the bit."""
@@ -229,6 +234,16 @@ class State:
 def _put(out: Arrays, prefix: str, table: NamedTuple, rows: int | None = None) -> None:
     for field, array in zip(table._fields, table, strict=True):
         out[f"{prefix}.{field}"] = array if rows is None else array[:rows]
+
+
+def _ready(pair: tuple[F32, F32]) -> Callable[[], tuple[F32, F32]]:
+    return lambda: pair
+
+
+def _rows(array: NDArray[Any], rows: int, fill: int) -> NDArray[Any]:
+    """Exactly so many rows: the text columns grow only when a vector comes, and may lag behind the items."""
+    missing = np.full((max(0, rows - len(array)), *array.shape[1:]), fill, array.dtype)
+    return np.concatenate([array, missing]) if len(missing) else array[:rows]
 
 
 def _put_ragged(out: Arrays, prefix: str, table: Ragged, rows: int) -> None:
