@@ -6,6 +6,7 @@ recommend(context):  retrieve -> filter -> score -> choose a slate (with propens
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import threading
 import time
@@ -77,7 +78,7 @@ class Certificate(msgspec.Struct, frozen=True):
         user_hash: BLAKE2b of the user id with the offset as salt: proves which user without naming one.
         records: how many records were removed.
         state_hash: of the state without the user: what a clean replay gives.
-        offset: the log's end when the state was hashed.
+        offset: the state is that of the log's records before this offset.
     """
 
     user_hash: str
@@ -237,7 +238,10 @@ class Flow:
         row = state.item_number.get(item_id)
         if row is None or (state.names.catalogue[row] is None and state.items.blocked[row]):
             return None
-        return state.names.catalogue[row] or Item(item_id)
+        item = state.names.catalogue[row] or Item(item_id)
+        if not item.attributes:
+            return item
+        return msgspec.structs.replace(item, attributes=copy.deepcopy(item.attributes))
 
     def items(self) -> Iterator[Item]:
         """Every item of the catalogue, in the order of their creation."""
@@ -264,7 +268,7 @@ class Flow:
             row = state.user_number.get(user_id)
             if row is None:
                 return None
-            attributes = state.names.attributes.get(user_id, {})
+            attributes = copy.deepcopy(state.names.attributes.get(user_id, {}))
             return {"user_id": user_id, "attributes": attributes, "events": int(state.users.events[row])}
 
     def users(self, limit: int = 100, prefix: str = "") -> list[str]:
@@ -312,8 +316,9 @@ class Flow:
             self.replay(clean)
             with self._lock:
                 self.replay(clean)
+                clean.failures, clean.non_finite = self.model.failures, self.model.non_finite
                 self.model = clean
-                offset, digest = self.log.end, clean.state.digest()
+                offset, digest = clean.state.offset, clean.state.digest()
         salt = str(offset).encode()
         user_hash = hashlib.blake2b(user_id.encode(), digest_size=16, salt=salt[:16]).hexdigest()
         return Certificate(user_hash, records, digest, offset)

@@ -114,12 +114,13 @@ class Model:
             with self._shortlist.gathered(
                 user, context.now, repeat, wider, np.array(browsed, np.int32)
             ) as found:
-                scores = found.scores()
+                added = np.zeros(found.size, np.float32)
                 for stage in self.scorers:
                     extra = self._optional(
                         f"scorer:{stage.name}", degraded, stage.score, state, context, found.items
                     )
-                    scores = scores if extra is None else scores + extra
+                    added = added if extra is None else added + extra
+                scores = found.scores() + added
                 self.non_finite += int(np.count_nonzero(~np.isfinite(scores)))
                 places = self._qualified(found, scores, allowed, context.n)
                 if (
@@ -128,7 +129,7 @@ class Model:
                     and len(asked) < state.n_items
                 ):
                     continue
-                items = self._chosen(found, scores, places, context)
+                items = self._chosen(found, scores, added, places, context)
                 break
         return Slate(
             context.request_id, items, self.policy.name, state.offset, tuple(dict.fromkeys(degraded))
@@ -140,7 +141,7 @@ class Model:
             self._optional(f"retriever:{stage.name}", degraded, stage.retrieve, self.state, context)
             for stage in self.retrievers
         ]
-        return [items[:MOST_PROPOSED] for items in proposed if items is not None]
+        return [items[:MOST_PROPOSED].astype(np.int32) for items in proposed if items is not None]
 
     def _optional(
         self, name: str, degraded: list[str], stage: Callable[..., NDArray[Any]], *arguments: object
@@ -150,6 +151,8 @@ class Model:
             answer = stage(*arguments)
             if answer.ndim != 1 or (name.startswith("scorer:") and len(answer) != len(arguments[-1])):  # type: ignore[arg-type]
                 raise StageError(f"{name} answered with shape {answer.shape}")
+            if name.startswith("retriever:") and not self._are_items(answer):
+                raise StageError(f"{name} answered with numbers that are no items'")
         except Exception as error:  # a plugin may fail in any way; the request goes on
             self.failures[name] += 1
             degraded.append(name)
@@ -158,6 +161,13 @@ class Model:
             )
             return None
         return answer
+
+    def _are_items(self, numbers: NDArray[Any]) -> bool:
+        """Whether compiled code, which checks no bounds, may read these rows."""
+        whole = numbers.dtype.kind in "iu"
+        return whole and (
+            numbers.size == 0 or bool(numbers.min() >= 0 and numbers.max() < self.state.n_items)
+        )
 
     def _qualified(self, found: Shortlist, scores: F32, allowed: Callable[[int], bool] | None, n: int) -> I64:
         """Places of the best candidates that qualify, best first, with headroom for the policy to explore in."""
@@ -181,6 +191,7 @@ class Model:
         self,
         found: Shortlist,
         scores: F32,
+        added: F32,
         places: I64,
         context: Context,
     ) -> tuple[SlateItem, ...]:
@@ -188,7 +199,7 @@ class Model:
             return ()
         rows = scores[places][None]
         if self.policy.draws:
-            rows = np.concatenate([rows, found.draws(places, self._noise)])
+            rows = np.concatenate([rows, found.draws(places, self._noise) + added[places]])
         choice = self.policy.choose(rows, min(context.n, len(places)), seed_of(context.request_id))
         names = self.state.names.items
         slate = []
@@ -281,7 +292,9 @@ class Model:
             number = state.category_number.get(category)
             if number is None:
                 raise InvalidRequest("no such category", field="category")
-            column, rows = WEEK, state.trending.category[number]
+            rows = state.trending.category[number]
+            still = (state.items.categories[rows] == number).any(1)  # an item may have left the category
+            column, rows = WEEK, rows[still]
         counts = state.items.popularity[:, column] * np.float32(state.clock.scale[column])
         return self._listed({int(r): float(counts[r]) for r in rows if r >= 0}, n, now, source="trending")
 

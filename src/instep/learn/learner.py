@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -72,7 +73,7 @@ class FastLearner:
             case Impression():
                 self._impression(record)
             case ItemPut():
-                item = item_from_fields(record.item_id, record.fields)
+                item = item_from_fields(record.item_id, copy.deepcopy(record.fields))
                 self.state.set_item(self.state.item_row(record.item_id, record.timestamp), item)
             case ItemPatch():
                 self._item_patch(record)
@@ -82,10 +83,11 @@ class FastLearner:
                 self._vector(record)
             case UserPut():
                 self.state.user_row(record.user_id)
-                self.state.names.attributes[record.user_id] = dict(record.fields)
+                self.state.names.attributes[record.user_id] = copy.deepcopy(record.fields)
             case UserPatch():
                 self.state.user_row(record.user_id)
-                kept = {**self.state.names.attributes.get(record.user_id, {}), **record.fields}
+                before = self.state.names.attributes.get(record.user_id, {})
+                kept = {**before, **copy.deepcopy(record.fields)}
                 self.state.names.attributes[record.user_id] = {k: v for k, v in kept.items() if v is not None}
             case SessionMerge():
                 self._merge(record)
@@ -177,7 +179,7 @@ class FastLearner:
     def _item_patch(self, record: ItemPatch) -> None:
         row = self.state.item_row(record.item_id, record.timestamp)
         before = self.state.names.catalogue[row] or Item(record.item_id)
-        fields = {**fields_of(before), **record.fields}
+        fields = {**fields_of(before), **copy.deepcopy(record.fields)}
         self.state.set_item(
             row, item_from_fields(record.item_id, {k: v for k, v in fields.items() if v is not None})
         )
