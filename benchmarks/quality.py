@@ -277,7 +277,10 @@ def main() -> None:
             print(f"{name}: skipped, {RETAIL} is missing")
             continue
         print(name, flush=True)
-        found += claims(measure(STREAMS[name], given.seeds or (1 if given.quick else 5), given.quick))
+        try:
+            found += claims(measure(STREAMS[name], given.seeds or (1 if given.quick else 5), given.quick))
+        except subprocess.CalledProcessError as error:
+            print(f"{name}: skipped, its data cannot be fetched ({' '.join(map(str, error.cmd[-2:]))})")
     for claim in found:
         print(f"{'holds ' if claim.holds else 'FAILS '} {claim.claim}: {claim.value} (target {claim.target})")
     if given.json:

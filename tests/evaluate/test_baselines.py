@@ -164,7 +164,7 @@ def test_ease_is_its_closed_form_from_either_side(users: int, items: int) -> Non
 
 
 def test_ease_fits_only_the_most_consumed_items_of_a_large_catalogue() -> None:
-    ease = EASE(30, 20, EASESettings(every=60, most=5, penalty=1.0))
+    ease = EASE(30, 20, EASESettings(every=60, whole=10, most=5, penalty=1.0))
     for user in range(30):
         ease.learn(user, user % 2, 0.0, 1.0)
         ease.learn(user, 2 + user % 18, 0.0, 1.0)

@@ -23,15 +23,17 @@ class EASESettings:
         penalty: the L2 penalty.
         last: how much of the history a recommendation reads.
         decay: weight of an item of the history relative to the next one.
-        most: largest system to solve; of a larger catalogue only the most consumed items are fitted, chosen
-            anew whenever the number of fits has doubled.
+        whole: up to so many items the whole catalogue is fitted.
+        most: of a larger one, so many of the most consumed items, chosen anew whenever the number of fits has
+            doubled.
     """
 
     every: int = 2000
     penalty: float = 500.0
     last: int = 200
     decay: float = 0.85
-    most: int = 10_000
+    whole: int = 10_000
+    most: int = 4_000
 
 
 class EASE:
@@ -92,13 +94,13 @@ class EASE:
         """Bring P up to everything learned."""
         self._fits += 1
         items = len(self._count)
-        large = items > self._settings.most
+        large = items > self._settings.whole
         if self._fits == 1 or (large and self._fits & (self._fits - 1) == 0):
             if large:
                 kept = np.sort(np.argsort(-self._count, kind="stable")[: self._settings.most])
                 self._place[:] = -1
                 self._place[kept] = np.arange(len(kept), dtype=np.int32)
-            size = min(items, self._settings.most)
+            size = self._settings.most if large else items
             self._p = np.zeros((size, size), np.float32)
             self._p[np.diag_indices(size)] = 1 / self._settings.penalty
             self._fitted.clear()
