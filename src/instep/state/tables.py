@@ -210,7 +210,7 @@ def new_text_space(width: int = 0) -> TextSpace:
     )
 
 
-Column = tuple[str, Any, tuple[int, ...], float]
+Column = tuple[str, type[Any], tuple[int, ...], float]
 
 ITEM_COLUMNS: Final[tuple[Column, ...]] = (
     ("taken", np.float32, (), 0),
@@ -252,9 +252,8 @@ def with_room(
         return table
     more = max(rows, 2 * have, 64) - have
     grown = []
-    for place, (_, dtype, shape, fill) in enumerate(columns):
-        size = (more, *shape)
-        fresh: NDArray[Any] = np.full(size, fill, dtype)
+    for place, column in enumerate(columns):
+        fresh: NDArray[Any] = np.full((more, *column[2]), column[3], column[1])
         grown.append(fresh if table is None else np.concatenate([table[place], fresh]))
     return make(*grown)
 
