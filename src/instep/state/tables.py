@@ -251,10 +251,9 @@ def with_room(
     if table is not None and rows <= have:
         return table
     more = max(rows, 2 * have, 64) - have
-    grown = []
-    for place, column in enumerate(columns):
-        fresh: NDArray[Any] = np.full((more, *column[2]), column[3], column[1])
-        grown.append(fresh if table is None else np.concatenate([table[place], fresh]))
+    grown: list[NDArray[Any]] = [np.full((more, *shape), fill, dtype) for _, dtype, shape, fill in columns]
+    if table is not None:
+        grown = [np.concatenate(pair) for pair in zip(table, grown, strict=True)]
     return make(*grown)
 
 
