@@ -243,6 +243,10 @@ USER_COLUMNS: Final[tuple[Column, ...]] = (
 Table = TypeVar("Table", Items, Users)
 
 
+def _filled(columns: tuple[Column, ...], rows: int) -> list[NDArray[Any]]:
+    return [np.full((rows, *shape), fill, dtype) for _, dtype, shape, fill in columns]
+
+
 def with_room(
     make: Callable[..., Table], columns: tuple[Column, ...], table: Table | None, rows: int
 ) -> Table:
@@ -251,9 +255,10 @@ def with_room(
     if table is not None and rows <= have:
         return table
     more = max(rows, 2 * have, 64) - have
-    grown: list[NDArray[Any]] = [np.full((more, *shape), fill, dtype) for _, dtype, shape, fill in columns]
+    grown = _filled(columns, more)
     if table is not None:
-        grown = [np.concatenate(pair) for pair in zip(table, grown, strict=True)]
+        old: list[NDArray[Any]] = list(table)
+        grown = [np.concatenate(pair) for pair in zip(old, grown, strict=True)]
     return make(*grown)
 
 
