@@ -5,5 +5,15 @@ from instep.learn.histories import recent_items
 from instep.learn.learner import FastLearner, fields_of, history_cells
 from instep.learn.positive import start_vectors
 from instep.learn.text import reduce
+from instep.learn.threads import blas_threads
 
-__all__ = ["FastLearner", "Learner", "fields_of", "history_cells", "recent_items", "reduce", "start_vectors"]
+__all__ = [
+    "FastLearner",
+    "Learner",
+    "blas_threads",
+    "fields_of",
+    "history_cells",
+    "recent_items",
+    "reduce",
+    "start_vectors",
+]

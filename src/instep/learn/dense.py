@@ -15,7 +15,6 @@ from typing import Final
 
 import numpy as np
 
-from instep.learn.threads import one_thread
 from instep.state import State
 from instep.state.tables import F32
 
@@ -44,16 +43,13 @@ def solve(together: F32, history: F32, following: F32) -> tuple[F32, F32]:
     >>> symmetric.diagonal().tolist()
     [0.0, 0.0]
     """
-    with one_thread():
-        k = len(together)
-        eye = np.eye(k, dtype=np.float32)
-        inverse = np.linalg.inv(together + np.float32(SYMMETRIC_RIDGE) * eye)
-        symmetric: F32 = (-inverse / np.diag(inverse)[None, :]).astype(np.float32)
-        np.fill_diagonal(symmetric, 0.0)
-        directed: F32 = np.linalg.solve(history + np.float32(DIRECTED_RIDGE) * eye, following).astype(
-            np.float32
-        )
-        np.fill_diagonal(directed, 0.0)
+    k = len(together)
+    eye = np.eye(k, dtype=np.float32)
+    inverse = np.linalg.inv(together + np.float32(SYMMETRIC_RIDGE) * eye)
+    symmetric: F32 = (-inverse / np.diag(inverse)[None, :]).astype(np.float32)
+    np.fill_diagonal(symmetric, 0.0)
+    directed: F32 = np.linalg.solve(history + np.float32(DIRECTED_RIDGE) * eye, following).astype(np.float32)
+    np.fill_diagonal(directed, 0.0)
     return symmetric, directed
 
 

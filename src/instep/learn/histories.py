@@ -24,6 +24,14 @@ def remember(
     history.values[at, VALUE] = value
 
 
+@njit(cache=True, inline="always")
+def _is_among(items: I32, count: int, item: int) -> bool:
+    found = False
+    for k in range(count):
+        found |= items[k] == item
+    return found
+
+
 @njit(cache=True)
 def recent_items(
     history: Ragged, user: int, limit: int, without: int, liked: bool, before: float = np.inf
@@ -42,7 +50,8 @@ def recent_items(
         int32 (m,), m <= limit.
     """
     found = np.empty(limit, np.int32)
-    m = 0
+    others = np.empty(4 * limit, np.int32)  # whose newest act was of the other sort: older acts do not count
+    m, o = 0, 0
     if user < 0:
         return found[:0]
     start, length = history.start[user], history.length[user]
@@ -53,14 +62,12 @@ def recent_items(
         item = history.ids[at]
         if history.values[at, TIME] >= before:
             continue
-        if item == without or (history.values[at, REWARD] >= 0.0) != liked:
+        if item == without or _is_among(found, m, item) or _is_among(others, o, item):
             continue
-        again = False
-        for k in range(m):
-            if found[k] == item:
-                again = True
-                break
-        if not again:
+        if (history.values[at, REWARD] >= 0.0) == liked:
             found[m] = item
             m += 1
+        else:
+            others[o] = item
+            o += 1
     return found[:m]

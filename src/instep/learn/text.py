@@ -15,7 +15,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from instep.learn.threads import one_thread
 from instep.state import (
     TEXT_WIDTH,
     Items,
@@ -78,8 +77,7 @@ def reduce(text: TextSpace, vectors: F32) -> F32:
     Returns:
         float32 (m, TEXT_WIDTH).
     """
-    with one_thread():
-        small = (vectors - text.mean) @ text.basis
+    small = (vectors - text.mean) @ text.basis
     length = np.sqrt((small * small).sum(1, keepdims=True))
     reduced: F32 = (small / np.maximum(length, 1e-9)).astype(np.float32)
     return reduced
@@ -103,8 +101,7 @@ def _fit(state: State) -> None:
     vectors = text.raw[sample].astype(np.float32)
     mean = vectors.mean(0)
     centred = vectors - mean
-    with one_thread():
-        _, directions = np.linalg.eigh(centred.T @ centred)
+    _, directions = np.linalg.eigh(centred.T @ centred)
     basis = np.zeros((vectors.shape[1], TEXT_WIDTH), np.float32)
     kept = min(TEXT_WIDTH, vectors.shape[1], len(sample))
     basis[:, :kept] = directions[:, ::-1][:, :kept]

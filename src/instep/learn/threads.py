@@ -1,40 +1,26 @@
-"""One thread for linear algebra wherever its result becomes part of the state.
+"""One thread for linear algebra, in the whole process and for good.
 
-The number of BLAS threads changes the last bits of a matrix inverse, and it is one setting for the whole process:
-two blocks that limit it and overlap in time would each give back what the other had found. They are counted here.
+The number of BLAS threads changes the last bits of a product or an inverse, and so the state that a replay reaches.
+A limit around each computation does not do: the setting is the process's, blocks in two threads would undo each
+other's, and threadpoolctl obeys one thread only and silently ignores the others. So it is set once, on import.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
-from threadpoolctl import threadpool_limits
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
 
-_turn: Final = threading.Lock()
-_inside = 0
-_limit: threadpool_limits | None = None
+np.linalg.inv(np.eye(2))  # the library must be loaded to be found
+_OURS: Final = {pool["filepath"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+_FOR_GOOD: Final = threadpool_limits(1, user_api="blas")
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """BLAS computes with one thread while any thread is inside such a block.
+def blas_threads() -> int:
+    """Most threads that NumPy's linear algebra library uses (SciPy brings another, which the learners never call).
 
-    >>> with one_thread(), one_thread():
-    ...     pass
+    >>> blas_threads()
+    1
     """
-    global _inside, _limit
-    with _turn:
-        if _inside == 0:
-            _limit = threadpool_limits(1, user_api="blas")
-        _inside += 1
-    try:
-        yield
-    finally:
-        with _turn:
-            _inside -= 1
-            if _inside == 0 and _limit is not None:
-                _limit.restore_original_limits()
-                _limit = None
+    return max((pool["num_threads"] for pool in threadpool_info() if pool["filepath"] in _OURS), default=1)
