@@ -49,14 +49,24 @@ PRIOR: Final = {
     "again": 0.5,
 }
 
+# A user without history: nothing but popularity speaks, above all what others took first.
+PRIOR_WITHOUT_HISTORY: Final = {
+    "popular_3000_events": 0.15,
+    "popular_week": 0.15,
+    "popular_ever": 0.3,
+    "popular_stage": 0.6,
+}
+
 
 def new_weights() -> Weights:
     """The prior: what any stream may expect before it has shown anything of its own."""
     shared = np.array([PRIOR.get(name, 0.0) for name in SIGNALS], np.float32)
     cells = (USER_CELLS, ITEM_CELLS, WIDTH)
+    cell = np.zeros(cells, np.float32)
+    cell[0] = [PRIOR_WITHOUT_HISTORY.get(name, 0.0) for name in SIGNALS]
     return Weights(
         shared,
-        np.zeros(cells, np.float32),
+        cell,
         np.full(WIDTH, FIRST_SQUARES, np.float32),
         np.full(cells, FIRST_SQUARES, np.float32),
         np.full(WIDTH, PRIOR_PRECISION, np.float32),
