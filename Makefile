@@ -20,7 +20,7 @@ $(VENV)/.dev: $(VENV)/.demo
 	@touch $@
 
 demo: $(VENV)/.demo ## load MovieLens, learn from every rating, open the live page
-	$(BIN)/instep demo
+	$(BIN)/instep demo $(ARGS)
 
 test: lint ## everything, from nothing: lint, tests with coverage, the docs' examples
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
