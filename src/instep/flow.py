@@ -239,8 +239,6 @@ class Flow:
         if row is None or (state.names.catalogue[row] is None and state.items.blocked[row]):
             return None
         item = state.names.catalogue[row] or Item(item_id)
-        if not item.attributes:
-            return item
         return msgspec.structs.replace(item, attributes=copy.deepcopy(item.attributes))
 
     def items(self) -> Iterator[Item]:

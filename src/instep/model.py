@@ -28,6 +28,7 @@ from instep.state.tables import F32, I32, I64
 
 HEADROOM: Final = 64
 MOST_PROPOSED: Final = 500
+MOST_FILTERED: Final = 8192
 SEARCH_PROBES: Final = 24
 WEEK: Final = DECAYS - 2
 DAY: Final = DECAYS - 3
@@ -110,7 +111,7 @@ class Model:
         items: tuple[SlateItem, ...] = ()
         for wider in (asked, None):
             if wider is None:
-                wider = self._everything(user, repeat)
+                wider = np.concatenate([asked, self._everything(user, repeat, context, allowed)])
             with self._shortlist.gathered(
                 user, context.now, repeat, wider, np.array(browsed, np.int32)
             ) as found:
@@ -245,17 +246,26 @@ class Model:
         rows = np.flatnonzero(np.isin(self.state.items.categories[:n], browsed).any(1))
         return rows[: MOST // 2].astype(np.int32)
 
-    def _everything(self, user: int, repeat: bool) -> I32:
-        """When too few candidates qualify: the most taken items that the user has not consumed, as many as fit."""
-        state = self.state
-        open_ = state.items.blocked[: state.n_items] == 0
+    def _everything(
+        self, user: int, repeat: bool, context: Context, allowed: Callable[[int], bool] | None
+    ) -> I32:
+        """When too few candidates qualify: the most taken items that do, as many as fit.
+
+        A filter is evaluated on MOST_FILTERED items at most, so that no expression can stop the service.
+        """
+        state, n = self.state, self.state.n_items
+        open_ = (state.items.blocked[:n] == 0) & (state.items.expires[:n] > context.now)
+        if context.categories:
+            wanted = [state.category_number.get(name, -2) for name in context.categories]
+            open_ &= np.isin(state.items.categories[:n], wanted).any(1)
         if user >= 0 and not repeat:
             start = int(state.history.start[user])
             open_[state.history.ids[start : start + int(state.history.length[user])]] = False
         rows = np.flatnonzero(open_)
-        if len(rows) > MOST:
-            rows = rows[np.argsort(-state.items.taken[rows], kind="stable")[:MOST]]
-        return rows.astype(np.int32)
+        rows = rows[np.argsort(-state.items.taken[rows], kind="stable")]
+        if allowed is not None:
+            rows = np.array([row for row in rows[:MOST_FILTERED].tolist() if allowed(row)], np.int64)
+        return rows[:MOST].astype(np.int32)
 
     def similar(self, item_id: str, n: int, now: float) -> list[SlateItem]:
         """Items most like one: by what is taken around it, and by text where nothing has been taken yet."""
