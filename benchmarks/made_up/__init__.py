@@ -1,0 +1,1 @@
+"""What benchmarks need when no real data will do."""
