@@ -32,7 +32,6 @@ from instep.domain import (
     Slate,
     SlateItem,
     StageError,
-    Unavailable,
     UserPut,
     find_part,
 )
@@ -189,11 +188,15 @@ class Flow:
                 slate.policy,
                 slate.as_of,
             )
-            try:
-                self.log.submit((impression,))
-            except Unavailable:
-                slate = msgspec.structs.replace(slate, degraded=("impression",))
+            written = self.log.submit((impression,))
+            written.add_done_callback(self._count_lost)
+            if written.done() and written.exception() is not None:
+                slate = msgspec.structs.replace(slate, degraded=(*slate.degraded, "impression"))
         return slate
+
+    def _count_lost(self, written: Future[list[Receipt]]) -> None:
+        if written.exception() is not None:
+            self.model.failures["impression"] += 1
 
     def rank(self, context: Context) -> Slate:
         """The same without logging: reads only, and what `instep replay` measures."""
@@ -294,10 +297,12 @@ class Flow:
 
     def replay(self, model: Model, progress: Callable[[int], None] | None = None) -> None:
         """Bring a model from its offset to the log's end."""
+        end = self.log.end
         for done, entry in enumerate(self.log.read(model.state.offset)):
             model.learn((entry,))
             if progress is not None and done % 1000 == 0:
                 progress(entry.offset)
+        model.state.offset = max(model.state.offset, end)  # where the last records were erased, too
 
     def erase(self, user_id: str) -> Certificate:
         """Forget a user: records and state at once, and what others' state learned from the user by a rebuild.

@@ -140,6 +140,11 @@ class Metrics:
             ("items", "Items the model knows.", lambda: flow.model.state.n_items),
             ("users", "Users and visitors the model knows.", lambda: len(flow.model.state.names.users)),
             ("scores_not_finite", "Scores that were not finite.", lambda: flow.model.non_finite),
+            (
+                "impressions_lost",
+                "Slates that could not be logged.",
+                lambda: flow.model.failures["impression"],
+            ),
         )
         for name, documentation, read in gauges:
             self.gauge(name, documentation, read)
