@@ -30,7 +30,12 @@ def main(folder: Path) -> None:
     python = Path(builder.ensure_directories(folder).env_exe)
     if subprocess.run([python, "-c", "import pip"], stderr=subprocess.DEVNULL).returncode == 0:
         return
-    if subprocess.run([python, "-m", "ensurepip", "--upgrade"], capture_output=True).returncode == 0:
+    if (
+        subprocess.run(
+            [python, "-m", "ensurepip", "--upgrade", "--default-pip"], capture_output=True
+        ).returncode
+        == 0
+    ):
         return
     print("This Python has no ensurepip; fetching pip from PyPI ...", file=sys.stderr)
     with tempfile.TemporaryDirectory() as place:
