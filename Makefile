@@ -23,7 +23,7 @@ demo: $(VENV)/.demo ## load MovieLens, learn from every rating, open the live pa
 	$(BIN)/instep demo $(ARGS)
 
 test: lint ## everything, from nothing: lint, tests with coverage, the docs' examples
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --durations=15
 
 lint: $(VENV)/.dev ## ruff, mypy, the direction of imports
 	$(BIN)/ruff check .
