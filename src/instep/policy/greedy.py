@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from instep.policy.base import Choice
 
 
+@njit(cache=True)
 def best_places(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Places of the k highest scores, best first, ties by place, non-finite ones last.
+
+    Args:
+        scores: float32 (m,).
+        k: at most m.
 
     >>> best_places(np.array([1.0, np.nan, 3.0, 3.0], np.float32), 3).tolist()
     [2, 3, 0]
     """
-    clean = np.where(np.isfinite(scores), scores, -np.inf)
-    if k < len(clean):
-        bar = np.partition(clean, len(clean) - k)[len(clean) - k]
-        places = np.flatnonzero(clean >= bar)
-    else:
-        places = np.arange(len(clean))
-    order = np.argsort(-clean[places], kind="stable")[:k]
-    chosen: NDArray[np.int64] = places[order]
-    return chosen
+    clean = np.empty(len(scores), np.float32)
+    for place in range(len(scores)):
+        clean[place] = scores[place] if np.isfinite(scores[place]) else -np.inf
+    if k > 64:  # a long slate: sort
+        return np.argsort(-clean, kind="mergesort")[:k].astype(np.int64)
+    best = np.empty(k, np.int64)
+    held = 0
+    for place in range(len(clean)):
+        if held == k and not clean[place] > clean[best[k - 1]]:
+            continue
+        at = held if held < k else k - 1
+        while at > 0 and clean[best[at - 1]] < clean[place]:
+            best[at] = best[at - 1]
+            at -= 1
+        best[at] = place
+        held = min(held + 1, k)
+    return best
 
 
 class Greedy:

@@ -9,10 +9,25 @@ Source: Lu and Van Roy 2017, "Ensemble Sampling", section 3.
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from instep.policy.base import Choice
 from instep.policy.greedy import best_places
+
+
+@njit(cache=True)
+def _agreed(draws: NDArray[np.float32], k: int, ruling: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The ruling draw's slate, int64 (k,), and how many draws agree with its first 0..k places, float64 (k + 1,)."""
+    chosen = best_places(draws[ruling], k)
+    count = np.zeros(k + 1)
+    for row in range(len(draws)):
+        places = best_places(draws[row], k)
+        agreed = 0
+        while agreed < k and places[agreed] == chosen[agreed]:
+            agreed += 1
+        count[: agreed + 1] += 1.0
+    return chosen, count
 
 
 class Thompson:
@@ -29,9 +44,5 @@ class Thompson:
 
     def choose(self, scores: NDArray[np.float32], k: int, seed: int) -> Choice:
         """See `Policy`."""
-        ruling = seed % self.draws
-        slates = np.stack([best_places(row, k) for row in scores[1:]])
-        chosen = slates[ruling]
-        agrees = np.cumprod(slates == chosen, axis=1)
-        count = np.concatenate([[self.draws], agrees.sum(0)])
+        chosen, count = _agreed(scores[1:], k, seed % self.draws)
         return Choice(chosen, count[1:] / count[:-1])
