@@ -24,8 +24,10 @@ ITEM_STARTS: Final = (1, 6, 50)
 SESSION_SECONDS: Final = 3600.0
 USER_CELLS: Final = 2 * len(USER_STARTS) + 1
 ITEM_CELLS: Final = len(ITEM_STARTS) + 1
-RATE: Final = 0.02
-CELL_RATE: Final = 0.01
+RATE: Final = 0.05
+CELL_RATE: Final = 0.03
+MOMENTUM_RATE: Final = 0.1
+MOMENTUM_DECAY: Final = 0.002
 PRIOR_PRECISION: Final = 10.0
 LEAST_PROBABILITY: Final = 1e-4
 FIRST_SQUARES: Final = 1.0
@@ -47,6 +49,7 @@ PRIOR: Final = {
     "category": 0.2,
     "disliked": -0.3,
     "again": 0.5,
+    "momentum": 1.0,
 }
 
 # A user without history: nothing but popularity speaks, above all what others took first.
@@ -157,7 +160,7 @@ def learn_choice(
         weight: of this event.
         scores: float32 (>= m,), scores under the current weights; overwritten by probabilities.
     """
-    candidates, counts = scratch.items, items.taken
+    candidates, counts, momentum = scratch.items, items.taken, items.momentum
     highest = np.float32(-1e30)
     for c in range(m):
         highest = max(highest, scores[c])
@@ -181,7 +184,9 @@ def learn_choice(
             continue
         p = scores[c] / mass
         error = (np.float32(1.0) if c == chosen else np.float32(0.0)) - p
-        b = item_cell(counts[candidates[c]])
+        i = candidates[c]
+        momentum[i] += np.float32(MOMENTUM_RATE) * error - np.float32(MOMENTUM_DECAY) * p * momentum[i]
+        b = item_cell(counts[i])
         for f in range(WIDTH):
             gradient[b, f] += error * x[c, f]
             mean[f] += p * x[c, f]

@@ -49,6 +49,7 @@ SIGNALS: Final = (
     "again",
     "again_often",
     "idle",
+    "momentum",
 )
 WIDTH: Final = len(SIGNALS)
 (
@@ -76,6 +77,7 @@ WIDTH: Final = len(SIGNALS)
     S_AGAIN,
     S_AGAIN_OFTEN,
     IDLE,
+    MOMENTUM,
 ) = range(WIDTH)
 
 
@@ -205,6 +207,7 @@ def fill_signals(
         x[c, NEW] = np.float32(0.3) * fast_log(np.float32(1.0) + np.float32(age / 3600.0))
         idle = max(clock.now[0] - items.last_seen[i], 0.0) if items.last_seen[i] >= 0.0 else 1e8
         x[c, IDLE] = np.float32(0.3) * fast_log(np.float32(1.0) + np.float32(idle / 60.0))
+        x[c, MOMENTUM] = items.momentum[i]
         x[c, LIKED] = items.reward[i, 0] / (items.reward[i, 1] + np.float32(5.0))
         best = np.float32(0.0)
         for k in range(CATEGORY_SLOTS):

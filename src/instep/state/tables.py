@@ -52,6 +52,7 @@ class Items(NamedTuple):
         lead: float32 (n,), total weight of what followed this item.
         inward, outward: float32 (n, VECTOR_WIDTH), collaborative vectors: what the item leads to, what leads to it.
         bias: float32 (n,), of the collaborative vectors' model.
+        momentum: float32 (n,), running error of the ranker: above zero when the item is taken more than expected.
         text: float32 (n, TEXT_WIDTH), the reduced content vector, length 1; zero when there is none.
         text_known: uint8 (n,).
         categories: int32 (n, CATEGORY_SLOTS), category numbers, -1 where unused.
@@ -73,6 +74,7 @@ class Items(NamedTuple):
     inward: F32
     outward: F32
     bias: F32
+    momentum: F32
     text: F32
     text_known: U8
     categories: I32
@@ -228,6 +230,7 @@ ITEM_COLUMNS: Final[tuple[Column, ...]] = (
     ("inward", np.float32, (VECTOR_WIDTH,), 0),
     ("outward", np.float32, (VECTOR_WIDTH,), 0),
     ("bias", np.float32, (), 0),
+    ("momentum", np.float32, (), 0),
     ("text", np.float32, (TEXT_WIDTH,), 0),
     ("text_known", np.uint8, (), 0),
     ("categories", np.int32, (CATEGORY_SLOTS,), -1),

@@ -48,6 +48,7 @@ const signals = {
   text: { alone: "What the text says", from: (title) => `Text similar to ${title}` },
   new: { alone: "How long it has been here" },
   idle: { alone: "How lately somebody chose it" },
+  momentum: { alone: "Chosen more than expected lately" },
   liked: { alone: "How well others like it" },
   category: { alone: "Your usual categories", from: (title) => `Same categories as ${title}` },
   disliked: { alone: "How near it is to what you declined", from: (title) => `Resembles ${title}, which you declined` },

@@ -46,6 +46,7 @@ const signals = {
   text: { alone: "文字内容", from: (title) => `文字与“${title}”相近` },
   new: { alone: "上架时间" },
   idle: { alone: "最近一次被选择的时间" },
+  momentum: { alone: "近来比预期更受欢迎" },
   liked: { alone: "大家的评价" },
   category: { alone: "你常选的类目", from: (title) => `与“${title}”类目相同` },
   disliked: { alone: "与你拒绝过的内容相似与否", from: (title) => `与你拒绝过的“${title}”相似` },
