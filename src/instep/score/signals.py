@@ -79,6 +79,7 @@ WIDTH: Final = len(SIGNALS)
     IDLE,
     MOMENTUM,
 ) = range(WIDTH)
+LOGS: Final = DECAYS + 10  # logarithms a candidate: two vectors' full
 
 
 @njit(cache=True, fastmath=True, inline="always")
@@ -164,53 +165,72 @@ def fill_signals(
     length = len(request.recent)
     stage = stage_of(length)
     events = np.float32(max(clock.events[0], 1))
-    scales = np.empty(DECAYS, np.float32)
-    for d in range(DECAYS):
-        scales[d] = np.float32(clock.scale[d])
+    scales = clock.scale.astype(np.float32)
     stage_scale = np.float32(clock.stage_scale[stage])
     stage_total = np.float32(clock.stage_total[stage])
+    now = clock.now[0]
+    # Tables are taken apart outside the loop: reading a field of a tuple counts a reference each time.
+    candidates, evidence = scratch.items, scratch.evidence
+    taken, popularity, stages, bias, reward = (
+        items.taken,
+        items.popularity,
+        items.stage,
+        items.bias,
+        items.reward,
+    )
+    published, first_seen, last_seen = items.published, items.first_seen, items.last_seen
+    momentum = items.momentum
+    outward, text, text_known, labels = items.outward, items.text, items.text_known, items.categories
+    one = np.float32(1.0)
+    logs = np.ones(LOGS, np.float32)  # all logarithms of a candidate at once
     for c in range(m):
-        i = scratch.items[c]
-        e = scratch.evidence[c]
-        count = items.taken[i]
-        x[c, CONSTANT] = 1.0
-        for d in range(DECAYS):
-            x[c, POPULAR + d] = fast_log(items.popularity[i, d] * scales[d] + np.float32(0.05))
+        i = np.uintp(candidates[c])
+        count = taken[i]
         usual = (count + np.float32(0.3)) / events
-        x[c, EVER] = fast_log(usual)
-        at_stage = (items.stage[i, stage] * stage_scale + np.float32(50.0) * usual) / (
-            stage_total + np.float32(50.0)
+        often = one / np.sqrt(count + np.float32(5.0))
+        for d in range(DECAYS):
+            logs[d] = popularity[i, d] * scales[d] + np.float32(0.05)
+        logs[DECAYS] = usual
+        logs[DECAYS + 1] = (stages[i, stage] * stage_scale + np.float32(50.0) * usual) / (
+            (stage_total + np.float32(50.0)) * usual
         )
-        x[c, STAGE] = fast_log(at_stage / usual)
-        x[c, S_NEXT] = fast_log(np.float32(1.0) + np.float32(30.0) * e[NEXT])
-        often = np.float32(1.0) / np.sqrt(count + np.float32(5.0))
-        x[c, S_AROUND] = fast_log(np.float32(1.0) + np.float32(100.0) * e[AROUND] * often)
-        x[c, S_TOGETHER] = fast_log(np.float32(1.0) + np.float32(30.0) * e[SHARED] * often)
-        x[c, PATTERN] = np.float32(3.0) * e[SYMMETRIC]
-        x[c, SEQUENCE] = np.float32(20.0) * e[DIRECTED]
-        x[c, S_DISLIKED] = fast_log(np.float32(1.0) + np.float32(10.0) * e[DISLIKED] * often)
-        x[c, S_AGAIN] = e[AGAIN]
-        x[c, S_AGAIN_OFTEN] = fast_log(np.float32(1.0) + e[AGAIN_COUNT])
-        z = items.bias[i]
+        logs[DECAYS + 2] = one + np.float32(30.0) * evidence[c, NEXT]
+        logs[DECAYS + 3] = one + np.float32(100.0) * evidence[c, AROUND] * often
+        logs[DECAYS + 4] = one + np.float32(30.0) * evidence[c, SHARED] * often
+        logs[DECAYS + 5] = one + np.float32(10.0) * evidence[c, DISLIKED] * often
+        logs[DECAYS + 6] = one + evidence[c, AGAIN_COUNT]
+        born = published[i] if published[i] >= 0.0 else first_seen[i]
+        age = max(now - born, 0.0) if born >= 0.0 else 0.0
+        logs[DECAYS + 7] = one + np.float32(age / 3600.0)
+        idle = max(now - last_seen[i], 0.0) if last_seen[i] >= 0.0 else 1e8
+        logs[DECAYS + 8] = one + np.float32(idle / 60.0)
+        for k in range(LOGS):
+            logs[k] = fast_log(logs[k])
+        x[c, CONSTANT] = 1.0
+        for k in range(S_TOGETHER - POPULAR + 1):
+            x[c, POPULAR + k] = logs[k]
+        x[c, S_DISLIKED] = logs[DECAYS + 5]
+        x[c, S_AGAIN_OFTEN] = logs[DECAYS + 6]
+        x[c, NEW] = np.float32(0.3) * logs[DECAYS + 7]
+        x[c, IDLE] = np.float32(0.3) * logs[DECAYS + 8]
+        x[c, PATTERN] = np.float32(3.0) * evidence[c, SYMMETRIC]
+        x[c, SEQUENCE] = np.float32(20.0) * evidence[c, DIRECTED]
+        x[c, S_AGAIN] = evidence[c, AGAIN]
+        z = bias[i]
         for k in range(len(vector)):
-            z += vector[k] * items.outward[i, k]
+            z += vector[k] * outward[i, k]
         x[c, VECTORS] = z
         near, far = np.float32(0.0), np.float32(0.0)
-        if items.text_known[i] and length > 0:
+        if text_known[i] and length > 0:
             for k in range(len(recent)):
-                near += recent[k] * items.text[i, k]
-                far += whole[k] * items.text[i, k]
+                near += recent[k] * text[i, k]
+                far += whole[k] * text[i, k]
         x[c, TEXT_RECENT] = np.float32(4.0) * near
         x[c, TEXT_PROFILE] = np.float32(4.0) * far
-        born = items.published[i] if items.published[i] >= 0.0 else items.first_seen[i]
-        age = max(clock.now[0] - born, 0.0) if born >= 0.0 else 0.0
-        x[c, NEW] = np.float32(0.3) * fast_log(np.float32(1.0) + np.float32(age / 3600.0))
-        idle = max(clock.now[0] - items.last_seen[i], 0.0) if items.last_seen[i] >= 0.0 else 1e8
-        x[c, IDLE] = np.float32(0.3) * fast_log(np.float32(1.0) + np.float32(idle / 60.0))
-        x[c, MOMENTUM] = items.momentum[i]
-        x[c, LIKED] = items.reward[i, 0] / (items.reward[i, 1] + np.float32(5.0))
+        x[c, MOMENTUM] = momentum[i]
+        x[c, LIKED] = reward[i, 0] / (reward[i, 1] + np.float32(5.0))
         best = np.float32(0.0)
         for k in range(CATEGORY_SLOTS):
-            if items.categories[i, k] >= 0:
-                best = max(best, shares[items.categories[i, k]])
+            if labels[i, k] >= 0:
+                best = max(best, shares[labels[i, k]])
         x[c, CATEGORY] = best
