@@ -97,6 +97,8 @@ class Flow:
     Raises:
         ConfigError: the settings name an unknown policy, retriever or scorer.
 
+    `on_stage`, a function of a stage's name and its seconds, is called for every stage (metrics set it).
+
     >>> from instep.domain import Feedback
     >>> from instep.log import MemoryLog
     >>> flow = Flow(MemoryLog(), Settings(policy="greedy"))
@@ -109,6 +111,7 @@ class Flow:
         self.log = log
         self.settings = settings or Settings()
         self.encoder = encoder
+        self.on_stage: Callable[[str, float], None] = lambda stage, seconds: None
         self.model = self._new_model()
         self._lock = threading.RLock()
         self._erasing = threading.Lock()
@@ -116,13 +119,15 @@ class Flow:
 
     def _new_model(self) -> Model:
         settings = self.settings
-        return Model(
+        model = Model(
             settings.rewards,
             find_part("instep.policies", settings.policy, POLICIES)(),
             settings.repeat,
             [find_part("instep.retrievers", name, {})() for name in settings.retrievers],
             [find_part("instep.scorers", name, {})() for name in settings.scorers],
         )
+        model.on_stage = lambda stage, seconds: self.on_stage(stage, seconds)
+        return model
 
     # observe
 
@@ -163,9 +168,11 @@ class Flow:
 
     def _learn(self, entries: Sequence[Entry]) -> None:
         for entry in entries:  # the lock is let go between entries, so that requests wait for one at most
+            began = time.perf_counter()
             with self._lock:
                 if entry.offset >= self.model.state.offset:  # else a rebuilt model has read it from the log
                     self.model.learn((entry,))
+            self.on_stage("learn", time.perf_counter() - began)
 
     # recommend
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -72,6 +73,7 @@ class Model:
         self.scorers = tuple(scorers)
         self.non_finite = 0
         self.failures: Counter[str] = Counter()
+        self.on_stage: Callable[[str, float], None] = lambda stage, seconds: None
         self._shortlist = Shortlist(self.state)
         self.learner = FastLearner(self.state, RewardTable(rewards), self._learn_choice)
         # One set of posterior draws for good: propensities are counts over them (policy/thompson.py).
@@ -103,9 +105,10 @@ class Model:
         user = state.user_number.get(user_id, -1)
         repeat = self.repeat if context.repeat is None else context.repeat
         allowed = self._allowed(context)
-        browsed = [
-            state.category_number[name] for name in context.categories if name in state.category_number
-        ]
+        looking_at = context.attributes.get("category")  # steers what is retrieved; `categories` also filters
+        wanted = (*context.categories, looking_at) if isinstance(looking_at, str) else context.categories
+        browsed = [state.category_number[name] for name in wanted if name in state.category_number]
+        clock, began = time.perf_counter, time.perf_counter()
         degraded: list[str] = []
         asked = np.concatenate([self._asked(browsed), *self._proposed(context, degraded)])
         items: tuple[SlateItem, ...] = ()
@@ -115,6 +118,8 @@ class Model:
             with self._shortlist.gathered(
                 user, context.now, repeat, wider, np.array(browsed, np.int32)
             ) as found:
+                gathered = clock()
+                self.on_stage("retrieve", gathered - began)
                 added = np.zeros(found.size, np.float32)
                 for stage in self.scorers:
                     extra = self._optional(
@@ -130,7 +135,10 @@ class Model:
                     and len(asked) < state.n_items
                 ):
                     continue
+                scored = clock()
+                self.on_stage("score", scored - gathered)
                 items = self._chosen(found, scores, added, places, context)
+                self.on_stage("choose", clock() - scored)
                 break
         return Slate(
             context.request_id, items, self.policy.name, state.offset, tuple(dict.fromkeys(degraded))

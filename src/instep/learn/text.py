@@ -29,7 +29,7 @@ from instep.state import (
 )
 from instep.state.tables import F32, I32, I64
 
-FIT_FIRST: Final = 8
+CENTRE_FROM: Final = 8
 FIT_FACTOR: Final = 4
 FIT_SAMPLE: Final = 4096
 FIT_MOST: Final = 200_000
@@ -61,7 +61,7 @@ def add_vector(state: State, row: int, vector: NDArray[np.float16]) -> None:
     state.items.text_known[row] = 1
     state.text = text
     known, fitted = int(text.fitted[_KNOWN]), int(text.fitted[_FITTED])
-    if known >= FIT_FIRST and known >= FIT_FACTOR * fitted and known <= FIT_MOST:
+    if known >= FIT_FACTOR * fitted and known <= FIT_MOST:
         _fit(state)
     elif fitted:
         _file(state, row)
@@ -99,7 +99,8 @@ def _fit(state: State) -> None:
     rows = np.flatnonzero(state.items.text_known)
     sample = rows[np.linspace(0, len(rows) - 1, min(len(rows), FIT_SAMPLE)).astype(np.int64)]
     vectors = text.raw[sample].astype(np.float32)
-    mean = vectors.mean(0)
+    # The mean of a handful of vectors says more about them than about the language.
+    mean = vectors.mean(0) if len(rows) >= CENTRE_FROM else np.zeros(vectors.shape[1], np.float32)
     centred = vectors - mean
     _, directions = np.linalg.eigh(centred.T @ centred)
     basis = np.zeros((vectors.shape[1], TEXT_WIDTH), np.float32)

@@ -126,12 +126,13 @@ def score(
         scores: float32 (>= m,), overwritten.
     """
     u = cell_of_user
+    candidates, counts = scratch.items, items.taken
     table = np.empty((ITEM_CELLS, WIDTH), np.float32)
     for b in range(ITEM_CELLS):
         for f in range(WIDTH):
             table[b, f] = weights.shared[f] + weights.cell[u, b, f] + noise[f]
     for c in range(m):
-        b = item_cell(items.taken[scratch.items[c]])
+        b = item_cell(counts[np.uintp(candidates[c])])
         z = np.float32(0.0)
         for f in range(WIDTH):
             z += table[b, f] * x[c, f]
@@ -227,16 +228,20 @@ def score_draws(
         noise: float32 (draws, WIDTH), standard normal; scaled here by the posterior's deviation.
     """
     u = cell_of_user
+    candidates, counts = scratch.items, items.taken
     out = np.empty((len(noise), len(places)), np.float32)
+    still = weights.shared + weights.cell[u]
+    deviation = np.float32(1.0) / np.sqrt(weights.precision)
+    cells = np.empty(len(places), np.uintp)
+    for p in range(len(places)):
+        cells[p] = item_cell(counts[candidates[places[p]]])
     moved = np.empty((ITEM_CELLS, WIDTH), np.float32)
     for r in range(len(noise)):
         for b in range(ITEM_CELLS):
             for f in range(WIDTH):
-                deviation = noise[r, f] / np.sqrt(weights.precision[f])
-                moved[b, f] = weights.shared[f] + weights.cell[u, b, f] + deviation
+                moved[b, f] = still[b, f] + noise[r, f] * deviation[f]
         for p in range(len(places)):
-            c = places[p]
-            b = item_cell(items.taken[scratch.items[c]])
+            c, b = np.uintp(places[p]), cells[p]
             z = np.float32(0.0)
             for f in range(WIDTH):
                 z += moved[b, f] * x[c, f]

@@ -58,7 +58,8 @@ class Metrics:
         )
         self._stages = Histogram(
             "instep_stage_seconds",
-            "Time of a stage: `observe` is from a checked event to its acknowledgement, `recommend` a slate.",
+            "Time of a stage: `retrieve`, `score` and `choose` of a slate, `learn` of a record; `observe` is from a "
+            "checked event to its acknowledgement, `recommend` a whole slate.",
             ("stage",),
             buckets=SECONDS,
             registry=self.registry,
@@ -131,6 +132,8 @@ class Metrics:
 
     def watch(self, flow: Flow) -> None:
         """Have the log and the model of a flow read at each scrape."""
+        stages = {name: self._stages.labels(name) for name in ("retrieve", "score", "choose", "learn")}
+        flow.on_stage = lambda stage, seconds: stages[stage].observe(seconds)
         # Asked anew each time: an erasure puts another model in place.
         gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
             ("log_queue", "Records submitted over HTTP, not yet acknowledged.", lambda: self.waiting),
