@@ -21,7 +21,7 @@ from instep.state.tables import F32
 SYMMETRIC_RIDGE: Final = 400.0
 DIRECTED_RIDGE: Final = 300.0
 FIRST_SOLVE: Final = 200
-GROWTH: Final = 0.08
+GROWTH: Final = 0.16
 MOST_EVENTS_BETWEEN: Final = 5000
 LAST, EFFECT, SOLVED = 0, 1, 2
 
