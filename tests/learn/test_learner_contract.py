@@ -30,7 +30,9 @@ def test_no_row_outgrows_its_bound_and_waste_is_swept() -> None:
     model = Flow(MemoryLog(), Settings()).model
     rng = np.random.default_rng(2)
     for n in range(LIMIT + 900):
-        act = Feedback(f"e{n}", "busy" if n % 20 else f"u{n % 7}", f"i{rng.integers(400)}", 1e9 + n, "click")
+        act = Feedback(
+            f"e{n}", "busy" if n % 20 else f"u{n % 7}", f"i{int(900 * rng.random() ** 3)}", 1e9 + n, "click"
+        )
         model.learner.learn_one(act)
     state = model.state
     assert state.history.length.max() <= LIMIT

@@ -16,6 +16,8 @@ from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_pl
 from instep.serve.app import open_app
 from instep.serve.http import HttpServer, Service, configure_logs
 
+expect.set_options(timeout=20_000)  # a busy machine is no failure
+
 XSS: Final = "<img src=x onerror=window.__broken=1>"
 FILMS: Final = """
 Toy Story|1995|Animation,Children|A cowboy doll and a space ranger toy compete for a boy's love.
