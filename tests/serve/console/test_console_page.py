@@ -92,6 +92,7 @@ def test_the_chinese_page_has_no_english_left_over(open_page: Open) -> None:
     page.locator(".detail-why .link").click()
     titles |= set(page.locator(".poster-title").all_text_contents())
     seen += page.evaluate(OWN_WORDS)
+    expect(page.locator(".dwell")).to_have_text(re.compile("已停留 [1-9]"))  # a glance is no dwell
     page.keyboard.press("Escape")
     live.news("^你在“.*”停留了 .* 秒")
     for opener in (".round", ".who"):
