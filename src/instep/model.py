@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from instep.domain import Context, Entry, Feedback, InvalidRequest, Item, Reason, Slate, SlateItem, StageError
 from instep.explain import reasons
 from instep.learn import FastLearner, recent_items, reduce, start_vectors
-from instep.policy import Policy
+from instep.policy import Policy, best_places
 from instep.retrieve import MOST, SOURCES, compile_filter, nearest_items
 from instep.retrieve.base import Retriever
+from instep.retrieve.gather import in_categories
 from instep.reward import RewardTable
 from instep.score import WIDTH, Shortlist, new_weights
 from instep.score.base import Scorer
@@ -34,7 +36,12 @@ SEARCH_PROBES: Final = 24
 WEEK: Final = DECAYS - 2
 DAY: Final = DECAYS - 3
 _log = structlog.get_logger("instep.model")
-_SOURCE_BITS: Final = tuple((1 << k, name) for k, name in enumerate(SOURCES))
+
+
+@lru_cache(maxsize=1 << len(SOURCES))
+def _sources_of(bits: int) -> tuple[str, ...]:
+    """The retrievers' names, from their bits."""
+    return tuple(name for k, name in enumerate(SOURCES) if bits & 1 << k)
 
 
 class HistoryItem(NamedTuple):
@@ -181,13 +188,9 @@ class Model:
     def _qualified(self, found: Shortlist, scores: F32, allowed: Callable[[int], bool] | None, n: int) -> I64:
         """Places of the best candidates that qualify, best first, with headroom for the policy to explore in."""
         wanted = n + (HEADROOM if self.policy.draws else 0)
-        clean = np.where(np.isfinite(scores), scores, -np.inf)
         if allowed is None:
-            if wanted < len(clean):
-                top = np.argpartition(-clean, wanted - 1)[:wanted]
-                top.sort()
-                return top[np.argsort(-clean[top], kind="stable")]
-            return np.argsort(-clean, kind="stable")
+            return best_places(scores, min(wanted, len(scores)))
+        clean = np.where(np.isfinite(scores), scores, -np.inf)
         kept = []
         for place in np.argsort(-clean, kind="stable"):
             if allowed(int(found.items[place])):
@@ -211,16 +214,20 @@ class Model:
             rows = np.concatenate([rows, found.draws(places, self._noise) + added[places]])
         choice = self.policy.choose(rows, min(context.n, len(places)), seed_of(context.request_id))
         names = self.state.names.items
+        chosen = places[choice.places]
         slate = []
-        for k, propensity in zip(choice.places.tolist(), choice.propensities.tolist(), strict=True):
-            place = int(places[k])
-            item = int(found.items[place])
-            bits = int(found.sources[place])
-            sources = tuple(name for bit, name in _SOURCE_BITS if bits & bit)
+        for place, item, bits, value, propensity in zip(
+            chosen.tolist(),
+            found.items[chosen].tolist(),
+            found.sources[chosen].tolist(),
+            scores[chosen].tolist(),
+            choice.propensities.tolist(),
+            strict=True,
+        ):
             why: tuple[Reason, ...] = ()
             if context.explain:
                 why = reasons(self.state, item, found.addends(place), found.recent)
-            slate.append(SlateItem(names[item], float(scores[place]), propensity, sources, why))
+            slate.append(SlateItem(names[item], value, propensity, _sources_of(bits), why))
         return tuple(slate)
 
     def _allowed(self, context: Context) -> Callable[[int], bool] | None:
@@ -251,8 +258,7 @@ class Model:
             return np.arange(n, dtype=np.int32)
         if not browsed:
             return np.zeros(0, np.int32)
-        rows = np.flatnonzero(np.isin(self.state.items.categories[:n], browsed).any(1))
-        return rows[: MOST // 2].astype(np.int32)
+        return in_categories(self.state.items.categories[:n], np.array(browsed, np.int32), MOST // 2)
 
     def _everything(
         self, user: int, repeat: bool, context: Context, allowed: Callable[[int], bool] | None
@@ -313,8 +319,10 @@ class Model:
             rows = state.trending.category[number]
             still = (state.items.categories[rows] == number).any(1)  # an item may have left the category
             column, rows = WEEK, rows[still]
-        counts = state.items.popularity[:, column] * np.float32(state.clock.scale[column])
-        return self._listed({int(r): float(counts[r]) for r in rows if r >= 0}, n, now, source="trending")
+        rows = rows[rows >= 0]
+        counts = state.items.popularity[rows, column] * np.float32(state.clock.scale[column])
+        found = dict(zip(rows.tolist(), counts.tolist(), strict=True))
+        return self._listed(found, n, now, source="trending")
 
     def search(self, vector: F32, n: int, now: float) -> list[SlateItem]:
         """Items whose text is nearest to a query's vector (float32 (d,), of the encoder that read the catalogue)."""

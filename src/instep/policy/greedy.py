@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from instep.policy.base import Choice
+
+SORTED_FROM: Final = 128  # longer slates are cheaper to sort whole
 
 
 @njit(cache=True)
@@ -23,7 +27,7 @@ def best_places(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     clean = np.empty(len(scores), np.float32)
     for place in range(len(scores)):
         clean[place] = scores[place] if np.isfinite(scores[place]) else -np.inf
-    if k > 64:  # a long slate: sort
+    if k > SORTED_FROM:
         return np.argsort(-clean, kind="mergesort")[:k].astype(np.int64)
     best = np.empty(k, np.int64)
     held = 0

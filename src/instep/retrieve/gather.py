@@ -248,3 +248,30 @@ def release(history: Ragged, request: Request, scratch: Scratch, m: int) -> None
         start = history.start[request.user]
         for at in range(start, start + history.length[request.user]):
             slot[ids[at]] = -1
+
+
+@njit(cache=True)
+def in_categories(categories: I32, wanted: I32, most: int) -> I32:
+    """The first items that are in one of some categories.
+
+    Args:
+        categories: int32 (n, CATEGORY_SLOTS), category numbers.
+        wanted: int32 (c,), category numbers.
+        most: at most so many; the search ends there.
+
+    Returns:
+        int32 (m,), ascending.
+    """
+    found = np.empty(most, np.int32)
+    m = 0
+    for item in range(len(categories)):
+        if m == most:
+            break
+        inside = False
+        for number in categories[item]:
+            for other in wanted:
+                inside = inside or number == other
+        if inside:
+            found[m] = item
+            m += 1
+    return found[:m]

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from instep.state import Items, Ragged
+from instep.state import TEXT_WIDTH, Items, Ragged
 from instep.state.tables import F32, I32
 
 PROBES: Final = 12
@@ -32,26 +32,31 @@ def nearest_items(items: Items, centre: F32, members: Ragged, vector: F32, k: in
     near = np.empty(cells, np.float32)
     for c in range(cells):
         z = np.float32(0.0)
-        for d in range(len(vector)):
+        for d in range(TEXT_WIDTH):
             z += centre[c, d] * vector[d]
         near[c] = -z
     order = np.argsort(near)[: min(probes, cells)] if cells > 1 else np.arange(cells)
+    # Taken apart outside the loops: reading a field of a tuple counts a reference each time.
+    text, blocked = items.text, items.blocked
+    starts, lengths, ids = members.start, members.length, members.ids
     best = np.full(k, -1e30, np.float32)
     found = np.full(k, -1, np.int32)
+    bar = np.float32(-1e30)
     for c in order:
-        start = members.start[c]
-        for at in range(start, start + members.length[c]):
-            item = members.ids[at]
+        start = starts[c]
+        for at in range(start, start + lengths[c]):
+            item = np.uintp(ids[at])
             z = np.float32(0.0)
-            for d in range(len(vector)):
-                z += items.text[item, d] * vector[d]
-            if z <= best[k - 1] or items.blocked[item] != 0:
+            for d in range(TEXT_WIDTH):
+                z += text[item, d] * vector[d]
+            if z <= bar or blocked[item] != 0:
                 continue
             p = k - 1
             while p > 0 and best[p - 1] < z:
                 best[p], found[p] = best[p - 1], found[p - 1]
                 p -= 1
             best[p], found[p] = z, item
+            bar = best[k - 1]
     used = 0
     while used < k and found[used] >= 0:
         used += 1
