@@ -229,23 +229,30 @@ def score_draws(
     """
     u = cell_of_user
     candidates, counts = scratch.items, items.taken
-    out = np.empty((len(noise), len(places)), np.float32)
+    draws = len(noise)
+    out = np.empty((draws, len(places)), np.float32)
     still = weights.shared + weights.cell[u]
-    deviation = np.float32(1.0) / np.sqrt(weights.precision)
-    cells = np.empty(len(places), np.uintp)
+    deviations = np.empty(
+        (WIDTH, draws), np.float32
+    )  # a row a signal: the inner loop runs over all draws at once
+    for f in range(WIDTH):
+        deviation = np.float32(1.0) / np.sqrt(weights.precision[f])
+        for r in range(draws):
+            deviations[f, r] = noise[r, f] * deviation
+    z = np.empty(draws, np.float32)
     for p in range(len(places)):
-        cells[p] = item_cell(counts[candidates[places[p]]])
-    moved = np.empty((ITEM_CELLS, WIDTH), np.float32)
-    for r in range(len(noise)):
-        for b in range(ITEM_CELLS):
-            for f in range(WIDTH):
-                moved[b, f] = still[b, f] + noise[r, f] * deviation[f]
-        for p in range(len(places)):
-            c, b = np.uintp(places[p]), cells[p]
-            z = np.float32(0.0)
-            for f in range(WIDTH):
-                z += moved[b, f] * x[c, f]
-            out[r, p] = z
+        c = np.uintp(places[p])
+        b = item_cell(counts[candidates[c]])
+        mean = np.float32(0.0)
+        for f in range(WIDTH):
+            mean += still[b, f] * x[c, f]
+        z[:] = mean
+        for f in range(WIDTH):
+            signal = x[c, f]
+            for r in range(draws):
+                z[r] += deviations[f, r] * signal
+        for r in range(draws):
+            out[r, p] = z[r]
     return out
 
 
