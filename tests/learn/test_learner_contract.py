@@ -10,8 +10,9 @@ from instep.domain import Feedback
 from instep.flow import Flow, Settings
 from instep.learn import FastLearner
 from instep.learn.histories import LIMIT
-from instep.learn.positive import NEIGHBOURS
+from instep.learn.positive import NEIGHBOURS, PAIR_HISTORY
 from instep.log import MemoryLog
+from instep.state.state import ROOM_PER_EVENT
 from instep.testing import LearnerContract
 
 
@@ -24,6 +25,11 @@ class TestFastLearner(LearnerContract):
 
     def size(self, learner: Any) -> int:
         return sum(array.nbytes for array in learner.state.arrays().values())
+
+
+def test_one_event_never_needs_more_room_than_is_reserved() -> None:
+    assert (PAIR_HISTORY + 2) * NEIGHBOURS <= ROOM_PER_EVENT
+    assert LIMIT <= ROOM_PER_EVENT
 
 
 def test_no_row_outgrows_its_bound_and_waste_is_swept() -> None:

@@ -23,6 +23,7 @@ from instep.state import (
     TextSpace,
     append_cell,
     empty_ragged,
+    extended,
     new_text_space,
     with_cells,
     with_rows,
@@ -88,7 +89,7 @@ def _with_items(text: TextSpace, rows: int) -> TextSpace:
     if more <= 0:
         return text
     return text._replace(
-        raw=np.concatenate([text.raw, np.zeros((more, text.raw.shape[1]), np.float16)]),
+        raw=extended(text.raw, rows),
         cell=np.concatenate([text.cell, np.full(more, -1, np.int32)]),
         place=np.concatenate([text.place, np.full(more, -1, np.int32)]),
     )
@@ -102,11 +103,7 @@ def _fit(state: State) -> None:
     # The mean of a handful of vectors says more about them than about the language.
     mean = vectors.mean(0) if len(rows) >= CENTRE_FROM else np.zeros(vectors.shape[1], np.float32)
     centred = vectors - mean
-    _, directions = np.linalg.eigh(centred.T @ centred)
-    basis = np.zeros((vectors.shape[1], TEXT_WIDTH), np.float32)
-    kept = min(TEXT_WIDTH, vectors.shape[1], len(sample))
-    basis[:, :kept] = directions[:, ::-1][:, :kept]
-    text = text._replace(mean=mean, basis=basis)
+    text = text._replace(mean=mean, basis=_directions(centred))
     text.fitted[_FITTED] = text.fitted[_KNOWN]
     for start in range(0, len(rows), FIT_SAMPLE):
         part = rows[start : start + FIT_SAMPLE]
@@ -117,6 +114,26 @@ def _fit(state: State) -> None:
     text.cell[:] = -1
     state.text = text._replace(centre=centre, members=members)
     _file_all(state.items, centre, text.cell, text.place, members, rows)
+
+
+def _directions(centred: F32) -> F32:
+    """Principal directions of rows, float32 (d, TEXT_WIDTH), strongest first, zero where there are fewer.
+
+    Few rows span few directions: those of their products with each other are then the smaller problem, and a
+    model with thousands of dimensions does not stall the first event.
+    """
+    rows, width = centred.shape
+    basis = np.zeros((width, TEXT_WIDTH), np.float32)
+    kept = min(TEXT_WIDTH, width, rows)
+    if rows >= width:
+        _, found = np.linalg.eigh(centred.T @ centred)
+        basis[:, :kept] = found[:, ::-1][:, :kept]
+        return basis
+    strengths, found = np.linalg.eigh(centred @ centred.T)
+    strong = strengths[::-1][:kept] > 1e-6 * max(float(strengths[-1]), 1e-9)
+    found = centred.T @ found[:, ::-1][:, :kept][:, strong]
+    basis[:, : found.shape[1]] = found / np.linalg.norm(found, axis=0)
+    return basis
 
 
 @njit(cache=True, fastmath=True)

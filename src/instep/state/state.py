@@ -34,7 +34,7 @@ from instep.state.tables import (
 
 FORMAT = 1
 Arrays = dict[str, NDArray[Any]]
-_ROOM_PER_EVENT = 16384
+ROOM_PER_EVENT = 32768  # an event can double the rows of all the neighbours it touches (tests/learn checks)
 
 
 class Names(msgspec.Struct):
@@ -159,8 +159,8 @@ class State:
 
     def reserve(self) -> None:
         """Make room for everything one event can add, so that compiled code never runs out."""
-        self.history = with_cells(self.history, _ROOM_PER_EVENT)
-        self.neighbours = with_cells(self.neighbours, _ROOM_PER_EVENT)
+        self.history = with_cells(self.history, ROOM_PER_EVENT)
+        self.neighbours = with_cells(self.neighbours, ROOM_PER_EVENT)
 
     def arrays(self) -> Arrays:
         """Every table cut to what is used, by dotted name; the names as MessagePack bytes. Independent of room."""

@@ -7,8 +7,9 @@ from typing import Any
 from unittest.mock import patch
 
 import msgspec
+import numpy as np
 
-from instep.domain import Feedback, Record
+from instep.domain import Feedback, ItemVector, Record
 from instep.learn import Learner
 from instep.testing.log import ONE_OF_EACH
 
@@ -91,6 +92,8 @@ class LearnerContract(ABC):
 
 
 def records() -> list[Record]:
-    """One of each kind, made anew."""
-    packed = msgspec.msgpack.encode(ONE_OF_EACH)
+    """One of each kind, made anew; the log's vector is no vector, so that it gives way to one."""
+    vector = np.linspace(-1.0, 1.0, 16).astype("<f2").tobytes()
+    given = [each for each in ONE_OF_EACH if not isinstance(each, ItemVector)]
+    packed = msgspec.msgpack.encode([*given, ItemVector("v", "i", 6.0, "minilm", "abc", vector)])
     return msgspec.msgpack.decode(packed, type=list[Record])

@@ -1,0 +1,77 @@
+"""Content vectors: principal directions whichever way they are found, nearest items as a plain scan finds them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from instep.domain import Item, ItemPut, ItemRemoval, ItemVector, Record
+from instep.flow import Flow, Settings
+from instep.learn.text import _directions
+from instep.log import MemoryLog
+from instep.state import TEXT_WIDTH
+
+NOW = 1_700_000_000.0
+
+
+def vector(k: int, seed: int, width: int = 48, encoder: str = "m") -> ItemVector:
+    numbers = np.random.default_rng(seed).standard_normal(width)
+    stored = (numbers / np.linalg.norm(numbers)).astype("<f2").tobytes()
+    return ItemVector(f"v{k}-{seed}-{width}", f"i{k}", NOW, encoder, f"h{seed}", stored)
+
+
+@pytest.mark.parametrize(("rows", "width"), [(1, 8), (2, 500), (30, 90), (90, 30), (100, 200), (500, 70)])
+def test_few_rows_and_many_give_the_directions_that_hold_most(rows: int, width: int) -> None:
+    vectors = np.random.default_rng(rows).standard_normal((rows, width)).astype(np.float32)
+    basis = _directions(vectors)
+    assert basis.shape == (width, TEXT_WIDTH)
+    used = np.linalg.norm(basis, axis=0) > 0
+    kept = min(rows, width, TEXT_WIDTH)
+    assert used.tolist() == [True] * kept + [False] * (TEXT_WIDTH - kept)
+    np.testing.assert_allclose(basis[:, used].T @ basis[:, used], np.eye(kept), atol=2e-3)
+    held = np.square(vectors @ basis).sum()
+    best = np.square(np.linalg.svd(vectors, compute_uv=False)[:kept]).sum()
+    assert held == pytest.approx(best, rel=1e-3)
+
+
+def test_equal_vectors_and_zeros_are_no_failure() -> None:
+    for rows in (np.zeros((3, 9), np.float32), np.ones((3, 9), np.float32), np.ones((20, 9), np.float32)):
+        assert np.isfinite(_directions(rows)).all()
+
+
+def test_thousands_of_dimensions_are_learned_from_the_first_item_on() -> None:
+    flow = Flow(MemoryLog(), Settings())
+    flow.observe([vector(k, k, 4096) for k in range(20)])
+    query = np.frombuffer(vector(7, 7, 4096).vector, "<f2").astype(np.float32)
+    assert flow.model.search(query, 1, NOW)[0].item_id == "i7"
+
+
+def test_search_finds_what_a_plain_scan_finds_through_changes_and_removals() -> None:
+    flow = Flow(MemoryLog(), Settings())
+    records: list[Record] = [ItemPut(f"p{k}", f"i{k}", NOW, {"title": f"{k}"}) for k in range(300)]
+    records += [vector(k, k) for k in range(300)]
+    records += [vector(k, 1000 + k) for k in range(0, 300, 3)]
+    records += [ItemRemoval(f"r{k}", f"i{k}", NOW) for k in range(0, 300, 10)]
+    flow.observe(records)
+    held = {k: (1000 + k if k % 3 == 0 else k) for k in range(300) if k % 10}
+    whole = np.array([np.frombuffer(vector(k, s).vector, "<f2") for k, s in held.items()], np.float32)
+    mean = flow.model.state.text.mean
+    for seed in range(5):
+        query = np.random.default_rng(9000 + seed).standard_normal(48).astype(np.float32)
+        query /= np.linalg.norm(query)
+        centred = whole - mean
+        cosine = centred @ (query - mean) / np.linalg.norm(centred, axis=1)
+        best = [f"i{list(held)[at]}" for at in np.argsort(-cosine)[:5]]
+        assert [item.item_id for item in flow.model.search(query, 5, NOW)] == best
+
+
+def test_a_model_of_another_name_or_width_starts_anew() -> None:
+    flow = Flow(MemoryLog(), Settings())
+    flow.observe([vector(k, k) for k in range(20)])
+    flow.observe([vector(3, 77, 24, "other")])
+    state = flow.model.state
+    assert (state.names.encoder, state.text.raw.shape[1]) == ("other", 24)
+    assert state.items.text_known[:20].tolist() == [k == 3 for k in range(20)]
+    assert flow.item("i5") == Item("i5")
+    assert flow.model.search(np.ones(48, np.float32), 5, NOW) == []
+    assert [item.item_id for item in flow.model.search(np.ones(24, np.float32), 5, NOW)] == ["i3"]
