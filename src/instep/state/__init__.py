@@ -1,6 +1,6 @@
 """What learners wrote and requests read: columnar tables, snapshots, the state hash."""
 
-from instep.state.ragged import Ragged, append_cell, empty_ragged, grow_row, with_cells, with_rows
+from instep.state.ragged import Ragged, append_cell, empty_ragged, extended, grow_row, with_cells, with_rows
 from instep.state.state import State
 from instep.state.tables import (
     CATEGORY_SLOTS,
@@ -45,6 +45,7 @@ __all__ = [
     "Weights",
     "append_cell",
     "empty_ragged",
+    "extended",
     "grow_row",
     "new_text_space",
     "with_cells",

@@ -52,17 +52,27 @@ def empty_ragged(width: int, dtype: type[np.floating[Any]]) -> Ragged:
     )
 
 
+def extended(array: NDArray[Any], rows: int) -> NDArray[Any]:
+    """The array with zeros behind it; zeros that nobody has touched cost no memory yet.
+
+    >>> extended(np.ones(2, np.int32), 3).tolist()
+    [1, 1, 0]
+    """
+    longer = np.zeros((rows, *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
+
+
 def with_rows(table: Ragged, rows: int) -> Ragged:
     """The same table with room for at least `rows` rows (doubling)."""
     have = len(table.start)
     if rows <= have:
         return table
     more = max(rows, 2 * have, 16) - have
-    return table._replace(
-        start=np.concatenate([table.start, np.zeros(more, np.int64)]),
-        capacity=np.concatenate([table.capacity, np.zeros(more, np.int32)]),
-        length=np.concatenate([table.length, np.zeros(more, np.int32)]),
+    start, capacity, length = (
+        extended(column, have + more) for column in (table.start, table.capacity, table.length)
     )
+    return table._replace(start=start, capacity=capacity, length=length)
 
 
 def with_cells(table: Ragged, cells: int) -> Ragged:
@@ -76,8 +86,7 @@ def with_cells(table: Ragged, cells: int) -> Ragged:
         return table
     more = max(short, len(table.ids) // 2)
     return table._replace(
-        ids=np.concatenate([table.ids, np.zeros(more, np.int32)]),
-        values=np.concatenate([table.values, np.zeros((more, table.values.shape[1]), table.values.dtype)]),
+        ids=extended(table.ids, len(table.ids) + more), values=extended(table.values, len(table.ids) + more)
     )
 
 
