@@ -1,8 +1,8 @@
 """Content vectors into the state: reduced to 64 principal directions, filed in cells for a quick search.
 
-Mean, directions and cell centres are fitted on the catalogue itself, again whenever it has grown fourfold; in between
-a vector is one projection and one insertion. Everything is part of the state, so requests, learners and replays see
-the same search results to the bit.
+Mean, directions and cell centres are fitted on the catalogue itself: for every vector of a small one, and whenever a
+larger one has grown fourfold; in between a vector is one projection and one insertion. Everything is part of the
+state, so requests, learners and replays see the same search results to the bit.
 
 Source: Jégou et al. 2011 (inverted file); principal components centre the compressed cosines of some encoders.
 """
@@ -62,7 +62,8 @@ def add_vector(state: State, row: int, vector: NDArray[np.float16]) -> None:
     state.items.text_known[row] = 1
     state.text = text
     known, fitted = int(text.fitted[_KNOWN]), int(text.fitted[_FITTED])
-    if known >= FIT_FACTOR * fitted and known <= FIT_MOST:
+    # A catalogue of no more items than directions loses nothing in them, if they are its own.
+    if known <= TEXT_WIDTH or FIT_FACTOR * fitted <= known <= FIT_MOST:
         _fit(state)
     elif fitted:
         _file(state, row)
