@@ -1,0 +1,91 @@
+"""Reasons: exact addends, strongest first, and an item of the user's own history as their cause."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from instep.domain import Context, Feedback, Record
+from instep.explain.reasons import STRONGEST, reasons
+from instep.flow import Flow, Settings
+from instep.log import MemoryLog
+from instep.score import SIGNALS
+from instep.testing import small_flow
+from instep.testing.streams import END, USERS, streams
+
+NOW = 1_700_000_000.0
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@given(records=streams(), user=st.sampled_from((*USERS, "nobody")))
+def test_reasons_are_few_positive_and_caused_by_the_users_own_history(
+    records: list[Record], user: str
+) -> None:
+    flow = Flow(MemoryLog(), Settings())
+    flow.observe(records)
+    liked = set(flow.model.liked_items(user, 500))
+    for item in flow.rank(Context(user, n=12, now=END, explain=True)).items:
+        assert len(item.reasons) <= STRONGEST
+        assert len({reason.signal for reason in item.reasons}) == len(item.reasons)
+        for reason in item.reasons:
+            assert reason.signal in SIGNALS
+            assert reason.contribution >= 0
+            assert reason.because is None or reason.because in liked
+
+
+def test_a_reason_is_the_addend_of_the_score_it_names() -> None:
+    flow = small_flow()
+    state, found = flow.model.state, flow.model._shortlist
+    asked = Context("u1", n=20, now=NOW + 99, explain=True, request_id="r")
+    told = {item.item_id: item.reasons for item in flow.rank(asked).items}
+    with found.gathered(state.user_number["u1"], NOW + 99, False, np.arange(20, dtype=np.int32)):
+        assert set(told) == {state.names.items[item] for item in found.items}
+        for place, item in enumerate(found.items.tolist()):
+            addends = dict(zip(SIGNALS, found.addends(place).tolist(), strict=True))
+            for reason in told[state.names.items[item]]:
+                assert reason.contribution == round(addends[reason.signal], 4)
+
+
+def test_popularity_alone_does_not_hide_the_history() -> None:
+    flow = small_flow()
+    state = flow.model.state
+    user = state.user_number["u1"]
+    with flow.model._shortlist.gathered(user, NOW + 99, False, np.arange(20, dtype=np.int32)) as found:
+        addends = np.zeros(len(SIGNALS), np.float32)
+        addends[:STRONGEST] = 5.0
+        for signal in ("next", "around", "together", "category"):
+            addends[SIGNALS.index(signal)] = 0.5
+        given_reasons = [reasons(state, int(item), addends, found.recent) for item in found.items]
+    with_cause = [each for each in given_reasons if each[-1].because is not None]
+    assert with_cause
+    for each in given_reasons:
+        assert len(each) == STRONGEST
+        assert [reason.contribution for reason in each[:-1]] == [5.0] * (STRONGEST - 1)
+
+
+def test_without_being_asked_nothing_is_explained_and_for_strangers_nothing_has_a_cause() -> None:
+    flow = small_flow()
+    assert all(not item.reasons for item in flow.rank(Context("u1", n=20, now=NOW + 99)).items)
+    for item in flow.rank(Context("nobody", n=20, now=NOW + 99, explain=True)).items:
+        assert all(reason.because is None for reason in item.reasons)
+
+
+def test_the_cause_is_what_the_item_goes_with() -> None:
+    flow = Flow(MemoryLog(), Settings(policy="greedy"))
+    pairs = [("tea", "pot"), ("saw", "nail"), ("pen", "ink")]
+    flow.observe(
+        [
+            Feedback(f"e{k}-{half}", f"u{k}", pairs[k % 3][half], NOW + 2 * k + half, "click")
+            for k in range(90)
+            for half in (0, 1)
+        ]
+    )
+    flow.observe(
+        [Feedback(f"m{k}", "me", item, NOW + 500 + k, "click") for k, item in enumerate(("tea", "saw"))]
+    )
+    causes = {}
+    for item in flow.rank(Context("me", n=4, now=NOW + 600, explain=True)).items:
+        causes[item.item_id] = {reason.because for reason in item.reasons} - {None}
+    assert "tea" in causes["pot"]
+    assert "saw" in causes["nail"]

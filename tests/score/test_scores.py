@@ -1,0 +1,103 @@
+"""The online ranker: additive, in the candidates' order, moved towards what was chosen; plugins under the contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from instep.domain import Context, Feedback, ItemPut, Record
+from instep.flow import Flow, Settings
+from instep.log import MemoryLog
+from instep.score import SIGNALS, WIDTH
+from instep.state import State
+from instep.testing import ScorerContract, small_flow
+
+NOW = 1_700_000_000.0
+
+
+class Cheap:
+    """A plugin's scorer: prefers what costs little."""
+
+    name = "cheap"
+
+    def score(self, state: State, context: Context, items: Any) -> Any:
+        prices = [getattr(state.names.catalogue[item], "price", None) or 0.0 for item in items.tolist()]
+        return -np.array(prices, np.float32)
+
+
+class TestCheap(ScorerContract):
+    def make(self) -> Cheap:
+        return Cheap()
+
+
+def test_a_scorer_reorders_and_says_its_share() -> None:
+    flow = small_flow()
+    asked = Context("nobody", n=20, now=NOW + 99, request_id="r")
+    before = {item.item_id: item.score for item in flow.rank(asked).items}
+    flow.model.scorers = (Cheap(),)
+    after = flow.rank(asked).items
+    assert {item.item_id for item in after} == set(before)
+    for item in after:
+        assert abs(item.score - (before[item.item_id] - float(item.item_id[1:]))) < 1e-4
+    assert [item.score for item in after] == sorted((item.score for item in after), reverse=True)
+
+
+def test_a_score_is_the_sum_of_its_addends_and_the_mean() -> None:
+    flow = small_flow()
+    found, state = flow.model._shortlist, flow.model.state
+    with found.gathered(state.user_number["u1"], NOW + 99, False, np.arange(20, dtype=np.int32)):
+        scores = found.scores().copy()
+        addends = np.array([found.addends(place) for place in range(found.size)])
+        assert addends.shape == (found.size, len(SIGNALS) == WIDTH and WIDTH)
+        # Candidates of one cell share their weights: there the addends' sum is the distance from one number.
+        from instep.score.ranker import item_cell
+
+        cells = np.array([item_cell(state.items.taken[item]) for item in found.items])
+        for cell in np.unique(cells):
+            distance = scores[cells == cell] - addends[cells == cell].sum(1)
+            np.testing.assert_allclose(distance, distance[0], atol=1e-3)
+
+
+def test_the_order_in_which_candidates_are_asked_for_changes_no_score() -> None:
+    flow = small_flow()
+    found, state = flow.model._shortlist, flow.model.state
+    seen = []
+    for asked in (np.arange(20, dtype=np.int32), np.arange(20, dtype=np.int32)[::-1].copy()):
+        with found.gathered(state.user_number["u1"], NOW + 99, True, asked):
+            seen.append(dict(zip(found.items.tolist(), found.scores().tolist(), strict=True)))
+    assert seen[0] == seen[1]
+
+
+def test_what_is_chosen_again_and_again_scores_higher_than_it_did() -> None:
+    flow = Flow(MemoryLog(), Settings(policy="greedy"))
+    records: list[Record] = [ItemPut(f"p{k}", f"i{k}", NOW, {}) for k in range(30)]
+    records += [Feedback(f"w{k}", f"w{k}", f"i{k % 30}", NOW + k, "click") for k in range(60)]
+    flow.observe(records)
+    asked = Context("nobody", n=30, now=NOW + 9999)
+    place = [item.item_id for item in flow.rank(asked).items].index("i17")
+    for k in range(40):
+        flow.observe([Feedback(f"c{k}", f"c{k}", "i17", NOW + 100 + k, "click")])
+    ranked = [item.item_id for item in flow.rank(asked).items]
+    assert ranked.index("i17") <= place
+    assert ranked[0] == "i17"
+
+
+def test_learning_a_choice_raises_its_probability() -> None:
+    flow = small_flow()
+    found, state = flow.model._shortlist, flow.model.state
+    user = state.user_number["u2"]
+
+    def probability(item: int) -> float:
+        with found.gathered(user, NOW + 99, True, np.arange(20, dtype=np.int32)):
+            scores = found.scores()
+            place = found.items.tolist().index(item)
+            shares = np.exp(scores - scores.max())
+            return float(shares[place] / shares.sum())
+
+    for item in (3, 11, 19):
+        before = probability(item)
+        for _ in range(3):
+            with found.gathered(user, NOW + 99, True, np.arange(20, dtype=np.int32)):
+                found.learn(item, 1.0)
+        assert probability(item) > before
