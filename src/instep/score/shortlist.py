@@ -20,12 +20,15 @@ from instep.retrieve import (
     text_profile,
 )
 from instep.retrieve.gather import READ_HISTORY
+from instep.retrieve.text import PROBES
 from instep.score.ranker import addends, learn_choice, score, score_draws, user_cell
 from instep.score.signals import WIDTH, fill_signals
 from instep.state import STAGE_STARTS, State
 from instep.state.tables import F32, I32, I64
 
 TEXT_HITS = 30
+TEXT_READ = 16_384
+LEAST_PROBES = 2
 REFUSED = 10
 HISTORY = max(READ_HISTORY, STAGE_STARTS[-1])
 _NOTHING: I32 = np.zeros(0, np.int32)
@@ -91,7 +94,10 @@ class Shortlist:
         refused = recent_items(state.history, user, REFUSED, -1, False, before)
         if len(self.recent) and len(state.text.centre):
             profile = text_profile(state.items, self.recent, READ_HISTORY, 0.85)
-            hits = nearest_items(state.items, state.text.centre, state.text.members, profile, TEXT_HITS, 12)
+            text, cells = state.text, len(state.text.centre)
+            # Cells are no longer fitted in a very large catalogue: as they fill, fewer are read.
+            probes = max(LEAST_PROBES, min(PROBES, TEXT_READ * cells // int(text.fitted[0])))
+            hits = nearest_items(state.items, text.centre, text.members, profile, TEXT_HITS, probes)
             asked = np.concatenate([asked, hits]) if len(asked) else hits
         request = Request(user, now, repeat, self.recent, refused, asked, FROM_TEXT, browsed)
         self.size = gather(
