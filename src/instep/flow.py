@@ -39,8 +39,9 @@ from instep.domain.events import SESSION_PREFIX
 from instep.encode.base import Encoder
 from instep.guard import Limits, check_context, check_records
 from instep.log.base import Log
-from instep.model import WEEK, HistoryItem, Model
+from instep.model import HistoryItem, Model
 from instep.policy import Greedy, Policy, Thompson
+from instep.state import WEEK
 from instep.state.snapshot import begin_snapshot, read_newest
 
 POLICIES: Final[Mapping[str, type[Policy]]] = {"greedy": Greedy, "thompson": Thompson}

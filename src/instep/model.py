@@ -26,15 +26,13 @@ from instep.retrieve.gather import in_categories
 from instep.reward import RewardTable
 from instep.score import WIDTH, Shortlist, new_weights
 from instep.score.base import Scorer
-from instep.state import DECAYS, State
+from instep.state import DAY, WEEK, State
 from instep.state.tables import F32, I32, I64
 
 HEADROOM: Final = 64
 MOST_PROPOSED: Final = 500
 MOST_FILTERED: Final = 8192
 SEARCH_PROBES: Final = 24
-WEEK: Final = DECAYS - 2
-DAY: Final = DECAYS - 3
 _log = structlog.get_logger("instep.model")
 
 

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instep.domain import Reason
-from instep.learn.positive import BACKWARD, FORWARD, TOGETHER
+from instep.learn.positive import BACKWARD, FORWARD, PAIR_DECAY, TOGETHER
+from instep.retrieve.gather import AROUND_DECAY, BACK, DENSE_DECAY, NEXT_DECAY, SHARED_DECAY
 from instep.score import SIGNALS
+from instep.score.signals import TEXT_PROFILE_DECAY, TEXT_RECENT_DECAY
 from instep.state import State
 
 STRONGEST: Final = 4
@@ -84,7 +86,7 @@ def _from_dense(field: str) -> Shares:
         if slot < 0:
             return np.zeros(len(recent), np.float32)
         weights = getattr(state.head, field)[slots, slot] * (slots >= 0)
-        out: NDArray[np.float32] = weights * 0.9 ** np.arange(len(recent), dtype=np.float32)
+        out: NDArray[np.float32] = weights * DENSE_DECAY ** np.arange(len(recent), dtype=np.float32)
         return out
 
     return shares
@@ -109,13 +111,13 @@ def _same_category(state: State, item: int, recent: NDArray[np.int32]) -> NDArra
 
 
 _SHARES: Final[dict[str, Shares]] = {
-    "next": _from_pairs(((FORWARD, 1.0),), 0.8),
-    "around": _from_pairs(((FORWARD, 1.0), (BACKWARD, 0.5)), 0.85),
-    "together": _from_pairs(((TOGETHER, 1.0),), 0.95),
+    "next": _from_pairs(((FORWARD, 1.0),), float(NEXT_DECAY)),
+    "around": _from_pairs(((FORWARD, 1.0), (BACKWARD, float(BACK))), float(AROUND_DECAY)),
+    "together": _from_pairs(((TOGETHER, 1.0),), float(SHARED_DECAY)),
     "pattern": _from_dense("symmetric"),
     "sequence": _from_dense("directed"),
-    "vectors": _from_rows("inward", "outward", 0.9),
-    "text_recent": _from_rows("text", "text", 0.7),
-    "text_profile": _from_rows("text", "text", 0.95),
+    "vectors": _from_rows("inward", "outward", PAIR_DECAY),
+    "text_recent": _from_rows("text", "text", float(TEXT_RECENT_DECAY)),
+    "text_profile": _from_rows("text", "text", float(TEXT_PROFILE_DECAY)),
     "category": _same_category,
 }

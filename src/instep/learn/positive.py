@@ -8,8 +8,10 @@ from numba import njit
 from instep.state import (
     DECAYS,
     EVENT_HALF_LIVES,
+    MONTH,
     SECOND_HALF_LIVES,
     STAGE_STARTS,
+    WEEK,
     Clock,
     Head,
     Items,
@@ -84,11 +86,11 @@ def count_taken(
     items.taken[item] += np.float32(weight)
     for d in range(DECAYS):
         items.popularity[item, d] += np.float32(weight / clock.scale[d])
-        _keep_top(trending.overall[d], items.popularity, d, item)
-    _keep_top_count(trending.overall[DECAYS], items.taken, item)
+        _keep_top(trending.overall[d], items.popularity[:, d], item)
+    _keep_top(trending.overall[DECAYS], items.taken, item)
     for c in items.categories[item]:
         if c >= 0:
-            _keep_top(trending.category[c], items.popularity, DECAYS - 2, item)
+            _keep_top(trending.category[c], items.popularity[:, WEEK], item)
     items.stage[item, stage] += np.float32(weight / clock.stage_scale[stage])
     clock.stage_total[stage] = clock.stage_total[stage] * _STAGE_STEP + weight
     clock.stage_scale[stage] *= _STAGE_STEP
@@ -100,7 +102,8 @@ def count_taken(
 
 
 @njit(cache=True)
-def _keep_top(top: I32, cells: F32, column: int, item: int) -> None:
+def _keep_top(top: I32, counts: F32, item: int) -> None:
+    """Let an item whose count has just grown into a list of the highest, in the place of the lowest."""
     worst = 0
     for k in range(len(top)):
         held = top[k]
@@ -109,25 +112,9 @@ def _keep_top(top: I32, cells: F32, column: int, item: int) -> None:
         if held < 0:
             top[k] = item
             return
-        if cells[held, column] < cells[top[worst], column]:
+        if counts[held] < counts[top[worst]]:
             worst = k
-    if cells[item, column] > cells[top[worst], column]:
-        top[worst] = item
-
-
-@njit(cache=True)
-def _keep_top_count(top: I32, cells: F32, item: int) -> None:
-    worst = 0
-    for k in range(len(top)):
-        held = top[k]
-        if held == item:
-            return
-        if held < 0:
-            top[k] = item
-            return
-        if cells[held] < cells[top[worst]]:
-            worst = k
-    if cells[item] > cells[top[worst]]:
+    if counts[item] > counts[top[worst]]:
         top[worst] = item
 
 
@@ -186,17 +173,16 @@ def enter_head(items: Items, head: Head, item: int) -> None:
     """Give a taken item a head slot if one is free or if it clearly outgrew the weakest holder."""
     if items.head[item] >= 0:
         return
-    last = DECAYS - 1
     weakest = 0
     for k in range(len(head.item)):
         if head.item[k] < 0:
             weakest = k
             break
-        if items.popularity[head.item[k], last] < items.popularity[head.item[weakest], last]:
+        if items.popularity[head.item[k], MONTH] < items.popularity[head.item[weakest], MONTH]:
             weakest = k
     holder = head.item[weakest]
     if holder >= 0:
-        if items.popularity[item, last] < 2.0 * items.popularity[holder, last]:
+        if items.popularity[item, MONTH] < 2.0 * items.popularity[holder, MONTH]:
             return
         items.head[holder] = -1
         for k in range(len(head.item)):

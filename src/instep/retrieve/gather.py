@@ -23,12 +23,12 @@ SOURCES: Final = ("neighbours", "trending", "category", "fresh", "text", "dense"
     1 << k for k in range(len(SOURCES))
 )
 
-_NEXT_DECAY = np.float32(0.8)
-_AROUND_DECAY = np.float32(0.85)
-_SHARED_DECAY = np.float32(0.95)
-_DENSE_DECAY = np.float32(0.9)
+NEXT_DECAY = np.float32(0.8)
+AROUND_DECAY = np.float32(0.85)
+SHARED_DECAY = np.float32(0.95)
+DENSE_DECAY = np.float32(0.9)
 _AGAIN_DECAY = np.float32(0.9)
-_BACK = np.float32(0.5)
+BACK = np.float32(0.5)
 
 
 class Scratch(NamedTuple):
@@ -128,11 +128,11 @@ def _add_neighbours(items: Items, neighbours: Ragged, request: Request, scratch:
                 continue
             forward = values[k, FORWARD]
             evidence[at, NEXT] += wn * forward
-            evidence[at, AROUND] += wa * (forward + _BACK * values[k, BACKWARD])
+            evidence[at, AROUND] += wa * (forward + BACK * values[k, BACKWARD])
             evidence[at, SHARED] += ws * values[k, TOGETHER]
-        near *= _NEXT_DECAY
-        around *= _AROUND_DECAY
-        shared *= _SHARED_DECAY
+        near *= NEXT_DECAY
+        around *= AROUND_DECAY
+        shared *= SHARED_DECAY
     return m
 
 
@@ -151,7 +151,7 @@ def _add_dense(items: Items, head: Head, request: Request, scratch: Scratch, m: 
             for k in range(len(symmetric)):
                 symmetric[k] += a * relate[slot, k]
                 directed[k] += a * follow[slot, k]
-        a *= _DENSE_DECAY
+        a *= DENSE_DECAY
     # Candidates: every slot that stands out, about one in fifteen.
     both = symmetric + np.float32(4.0) * directed
     mean, square = np.float32(0.0), np.float32(0.0)

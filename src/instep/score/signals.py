@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from instep.learn.positive import VECTOR_HISTORY, stage_of
+from instep.learn.positive import PAIR_DECAY, VECTOR_HISTORY, stage_of
 from instep.retrieve.gather import (
     AGAIN,
     AGAIN_COUNT,
@@ -79,6 +79,9 @@ WIDTH: Final = len(SIGNALS)
     IDLE,
     MOMENTUM,
 ) = range(WIDTH)
+TEXT_RECENT_DECAY = np.float32(0.7)
+TEXT_PROFILE_DECAY = np.float32(0.95)
+CATEGORY_DECAY = np.float32(0.95)
 LOGS: Final = DECAYS + 10  # logarithms a candidate: two vectors' full
 
 
@@ -112,9 +115,9 @@ def _profiles(items: Items, request: Request, recent: F32, whole: F32, vector: F
             for c in range(len(vector)):
                 vector[c] += close * items.inward[j, c]
             total += close
-        near *= np.float32(0.7)
-        far *= np.float32(0.95)
-        close *= np.float32(0.9)
+        near *= TEXT_RECENT_DECAY
+        far *= TEXT_PROFILE_DECAY
+        close *= np.float32(PAIR_DECAY)
     for profile in (recent, whole):
         length = np.float32(1e-9)
         for c in range(len(profile)):
@@ -136,7 +139,7 @@ def _category_shares(items: Items, request: Request, shares: F32) -> None:
             if c >= 0:
                 shares[c] += a
         total += a
-        a *= np.float32(0.95)
+        a *= CATEGORY_DECAY
     if total > 0.0:
         for c in range(len(shares)):
             shares[c] /= total

@@ -31,6 +31,7 @@ DECAY_NAMES: Final = ("last 300 events", "last 3,000 events", "3 hours", "day", 
 EVENT_HALF_LIVES: Final = (300.0, 3000.0)
 SECOND_HALF_LIVES: Final = (10800.0, 86400.0, 604800.0, 2592000.0)
 DECAYS: Final = len(DECAY_NAMES)
+DAY, WEEK, MONTH = (DECAY_NAMES.index(name) for name in ("day", "week", "30 days"))
 STAGE_STARTS: Final = (1, 4, 10, 25, 60, 150)
 STAGES: Final = len(STAGE_STARTS) + 1
 
