@@ -11,10 +11,10 @@ import hashlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -40,18 +40,19 @@ from instep.encode.base import Encoder
 from instep.guard import Limits, check_context, check_records
 from instep.log.base import Log
 from instep.model import HistoryItem, Model
-from instep.policy import Greedy, Policy, Thompson
+from instep.policy import BUDGET, Parameters, Surface, default_policy, surface_policy
 from instep.state import WEEK
 from instep.state.snapshot import begin_snapshot, read_newest
-
-POLICIES: Final[Mapping[str, type[Policy]]] = {"greedy": Greedy, "thompson": Thompson}
 
 
 class Settings(msgspec.Struct, frozen=True):
     """What the flow needs to know of the configuration.
 
     Args:
-        policy: ``thompson``, ``greedy``, or a plugin's name.
+        policy: a name of `policy.POLICIES`, or a plugin's.
+        budget: share of the greedy slate's expected reward that a slate may give up to explore.
+        parameters: of the policy, by name.
+        surfaces: what is different on some surfaces, by the name that requests give.
         repeat: whether consumed items may come back when a request does not say.
         rewards: type to reward, over `reward.DEFAULT_REWARDS`.
         retrievers: names of plugins that propose more candidates.
@@ -62,6 +63,9 @@ class Settings(msgspec.Struct, frozen=True):
     """
 
     policy: str = "thompson"
+    budget: float = BUDGET
+    parameters: Parameters = {}
+    surfaces: dict[str, Surface] = {}
     repeat: bool = False
     rewards: dict[str, float] = {}
     retrievers: tuple[str, ...] = ()
@@ -96,7 +100,7 @@ class Flow:
         encoder: for `search`; None leaves text search out.
 
     Raises:
-        ConfigError: the settings name an unknown policy, retriever or scorer.
+        ConfigError: the settings name an unknown policy, retriever or scorer, or a parameter out of range.
 
     `on_stage`, a function of a stage's name and its seconds, is called for every stage (metrics set it).
 
@@ -120,12 +124,14 @@ class Flow:
 
     def _new_model(self) -> Model:
         settings = self.settings
+        default = Surface(settings.policy, settings.budget, True, settings.parameters)
         model = Model(
             settings.rewards,
-            find_part("instep.policies", settings.policy, POLICIES)(),
+            default_policy(default),
             settings.repeat,
             [find_part("instep.retrievers", name, {})() for name in settings.retrievers],
             [find_part("instep.scorers", name, {})() for name in settings.scorers],
+            {name: surface_policy(surface, default) for name, surface in settings.surfaces.items()},
         )
         model.on_stage = lambda stage, seconds: self.on_stage(stage, seconds)
         return model

@@ -26,6 +26,13 @@ from instep.retrieve.gather import in_categories
 from instep.reward import RewardTable
 from instep.score import WIDTH, Shortlist, new_weights
 from instep.score.base import Scorer
+from instep.score.posterior import (
+    add_item_noise,
+    item_deviations,
+    item_noise,
+    score_deviations,
+    user_doubt,
+)
 from instep.state import DAY, WEEK, State
 from instep.state.tables import F32, I32, I64
 
@@ -61,6 +68,7 @@ class Model:
         repeat: whether consumed items may come back when a request does not say.
         retrievers: plugins that propose more candidates.
         scorers: plugins that add to the ranker's scores.
+        surfaces: other policies for some surfaces, by the name that requests give.
     """
 
     def __init__(
@@ -70,9 +78,11 @@ class Model:
         repeat: bool,
         retrievers: Sequence[Retriever] = (),
         scorers: Sequence[Scorer] = (),
+        surfaces: Mapping[str, Policy] | None = None,
     ) -> None:
         self.state = State(new_weights(), start_vectors)
         self.policy = policy
+        self.surfaces = dict(surfaces or {})
         self.repeat = repeat
         self.retrievers = tuple(retrievers)
         self.scorers = tuple(scorers)
@@ -82,7 +92,13 @@ class Model:
         self._shortlist = Shortlist(self.state)
         self.learner = FastLearner(self.state, RewardTable(rewards), self._learn_choice)
         # One set of posterior draws for good: propensities are counts over them (policy/thompson.py).
-        self._noise: F32 = np.random.default_rng(7).standard_normal((policy.draws, WIDTH)).astype(np.float32)
+        most = max(each.draws for each in (policy, *self.surfaces.values()))
+        self._noise: F32 = np.random.default_rng(7).standard_normal((most, WIDTH)).astype(np.float32)
+        self._item_noise: F32 = item_noise(most)
+
+    def policy_of(self, surface: str) -> Policy:
+        """The policy that chooses the slates of a surface."""
+        return self.surfaces.get(surface, self.policy)
 
     def learn(self, entries: Iterable[Entry]) -> None:
         """Apply entries in the log's order."""
@@ -105,7 +121,7 @@ class Model:
         Raises:
             InvalidRequest: the filter is no CEL expression that gives true or false, or a category is unknown.
         """
-        state = self.state
+        state, policy = self.state, self.policy_of(context.surface)
         user_id = state.names.merged.get(context.user_id, context.user_id)
         user = state.user_number.get(user_id, -1)
         repeat = self.repeat if context.repeat is None else context.repeat
@@ -133,7 +149,7 @@ class Model:
                     added = added if extra is None else added + extra
                 scores = found.scores() + added
                 self.non_finite += int(np.count_nonzero(~np.isfinite(scores)))
-                places = self._qualified(found, scores, allowed, context.n)
+                places = self._qualified(found, scores, allowed, context.n, policy)
                 if (
                     len(places) < min(context.n, state.n_items)
                     and wider is asked
@@ -142,12 +158,10 @@ class Model:
                     continue
                 scored = clock()
                 self.on_stage("score", scored - gathered)
-                items = self._chosen(found, scores, added, places, context)
+                items = self._chosen(found, scores, added, places, context, policy)
                 self.on_stage("choose", clock() - scored)
                 break
-        return Slate(
-            context.request_id, items, self.policy.name, state.offset, tuple(dict.fromkeys(degraded))
-        )
+        return Slate(context.request_id, items, policy.name, state.offset, tuple(dict.fromkeys(degraded)))
 
     def _proposed(self, context: Context, degraded: list[str]) -> list[I32]:
         """What the plugins' retrievers propose."""
@@ -183,9 +197,11 @@ class Model:
             numbers.size == 0 or bool(numbers.min() >= 0 and numbers.max() < self.state.n_items)
         )
 
-    def _qualified(self, found: Shortlist, scores: F32, allowed: Callable[[int], bool] | None, n: int) -> I64:
+    def _qualified(
+        self, found: Shortlist, scores: F32, allowed: Callable[[int], bool] | None, n: int, policy: Policy
+    ) -> I64:
         """Places of the best candidates that qualify, best first, with headroom for the policy to explore in."""
-        wanted = n + (HEADROOM if self.policy.draws else 0)
+        wanted = n + (HEADROOM if policy.draws or policy.deviation else 0)
         if allowed is None:
             return best_places(scores, min(wanted, len(scores)))
         clean = np.where(np.isfinite(scores), scores, -np.inf)
@@ -204,13 +220,12 @@ class Model:
         added: F32,
         places: I64,
         context: Context,
+        policy: Policy,
     ) -> tuple[SlateItem, ...]:
         if len(places) == 0:
             return ()
-        rows = scores[places][None]
-        if self.policy.draws:
-            rows = np.concatenate([rows, found.draws(places, self._noise) + added[places]])
-        choice = self.policy.choose(rows, min(context.n, len(places)), seed_of(context.request_id))
+        rows = self._rows(found, scores, added, places, policy)
+        choice = policy.choose(rows, min(context.n, len(places)), seed_of(context.request_id))
         names = self.state.names.items
         chosen = places[choice.places]
         slate = []
@@ -227,6 +242,23 @@ class Model:
                 why = reasons(self.state, item, found.addends(place), found.recent)
             slate.append(SlateItem(names[item], value, propensity, _sources_of(bits), why))
         return tuple(slate)
+
+    def _rows(self, found: Shortlist, scores: F32, added: F32, places: I64, policy: Policy) -> F32:
+        """What a policy sees of the candidates at `places`: see `Policy.choose`."""
+        state, rows = self.state, [scores[places][None]]
+        if policy.draws or policy.deviation:
+            items, doubt = found.items[places], user_doubt(len(found.recent))
+            own = item_deviations(state.items, items, float(state.clock.now[0]))
+        if policy.draws:
+            draws = found.draws(places, np.float32(doubt) * self._noise[: policy.draws]) + added[places]
+            add_item_noise(items, own, self._item_noise[: policy.draws], draws)
+            rows.append(draws)
+        if policy.deviation:
+            rows.append(score_deviations(state.weights, found.signals[places], doubt, own)[None])
+        seen = np.concatenate(rows)
+        if policy.tilt is not None:
+            seen[: 1 + policy.draws] += found.signals[places] @ policy.tilt
+        return seen
 
     def _allowed(self, context: Context) -> Callable[[int], bool] | None:
         """A predicate over item numbers, or None when everything qualifies."""

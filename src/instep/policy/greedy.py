@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from instep.policy.base import Choice
+from instep.policy.base import Choice, Policy, shares
 
 SORTED_FROM: Final = 128  # longer slates are cheaper to sort whole
 
@@ -43,12 +43,19 @@ def best_places(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     return best
 
 
-class Greedy:
-    """The k best by expected score, each with propensity 1."""
+class Greedy(Policy):
+    """The k best by expected score, each with propensity 1.
+
+    >>> Greedy().choose(np.array([[0.1, 0.9, 0.5]], np.float32), 2, 8).places.tolist()
+    [1, 2]
+    """
 
     name = "greedy"
-    draws = 0
 
     def choose(self, scores: NDArray[np.float32], k: int, seed: int) -> Choice:
         """See `Policy`; the seed is not used."""
         return Choice(best_places(scores[0], k), np.ones(k))
+
+    def propensities(self, scores: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """See `Policy`; exact."""
+        return shares(best_places(scores[0], len(places))[None], places)

@@ -8,41 +8,42 @@ Source: Lu and Van Roy 2017, "Ensemble Sampling", section 3.
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
-from numpy.typing import NDArray
+from instep.domain import ConfigError
+from instep.policy.base import Choice, Policy, shares
+from instep.policy.budget import BUDGET, F32, F64, I64, checked_budget, follow
 
-from instep.policy.base import Choice
-from instep.policy.greedy import best_places
-
-
-@njit(cache=True)
-def _agreed(draws: NDArray[np.float32], k: int, ruling: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The ruling draw's slate, int64 (k,), and how many draws agree with its first 0..k places, float64 (k + 1,)."""
-    chosen = best_places(draws[ruling], k)
-    count = np.zeros(k + 1)
-    for row in range(len(draws)):
-        places = best_places(draws[row], k)
-        agreed = 0
-        while agreed < k and places[agreed] == chosen[agreed]:
-            agreed += 1
-        count[: agreed + 1] += 1.0
-    return chosen, count
+MOST_DRAWS = 256
 
 
-class Thompson:
-    """The k best under one draw of the ranker's posterior, chosen by the seed.
+class Thompson(Policy):
+    """The k best under one draw of the ranker's posterior, chosen by the seed, as far as the budget goes.
 
     Args:
-        draws: how many draws there are; the smallest propensity is one over it.
+        draws: how many draws there are, 1 to 256; the smallest propensity is one over it.
+        budget: share of the greedy slate's expected reward that a slate may give up; 1 for no limit.
+
+    Raises:
+        ConfigError: a number is out of range.
     """
 
     name = "thompson"
 
-    def __init__(self, draws: int = 16) -> None:
+    def __init__(self, draws: int = 16, budget: float = BUDGET) -> None:
+        if not (isinstance(draws, int) and 1 <= draws <= MOST_DRAWS):
+            raise ConfigError(f"draws: must be a whole number between 1 and {MOST_DRAWS}, not {draws!r}")
         self.draws = draws
+        self.budget = checked_budget(budget)
 
-    def choose(self, scores: NDArray[np.float32], k: int, seed: int) -> Choice:
+    def _slates(self, scores: F32, k: int) -> I64:
+        """int64 (draws, k), each draw's slate."""
+        return follow(scores[0], scores[1:], k, self.budget)
+
+    def choose(self, scores: F32, k: int, seed: int) -> Choice:
         """See `Policy`."""
-        chosen, count = _agreed(scores[1:], k, seed % self.draws)
-        return Choice(chosen, count[1:] / count[:-1])
+        slates = self._slates(scores, k)
+        chosen = slates[seed % self.draws]
+        return Choice(chosen, shares(slates, chosen))
+
+    def propensities(self, scores: F32, places: I64) -> F64:
+        """See `Policy`; exact."""
+        return shares(self._slates(scores, len(places)), places)

@@ -28,6 +28,7 @@ from instep.files import KINDS, Kind, RejectsFile, Source, open_source
 from instep.flow import Certificate, Flow, Settings
 from instep.guard import Limits, check_record
 from instep.log import Log, open_log
+from instep.policy import Surface
 from instep.reward import DEFAULT_REWARDS
 from instep.serve.config import Config, load_config
 from instep.serve.encoding import Encoding
@@ -381,6 +382,9 @@ def flow_settings(config: Config) -> Settings:
     )
     return Settings(
         policy=recommend.policy,
+        budget=recommend.budget,
+        parameters=dict(recommend.parameters),
+        surfaces={name: Surface(**dict(surface)) for name, surface in config.surfaces.items()},
         retrievers=recommend.retrievers,
         scorers=recommend.scorers,
         repeat=recommend.repeat,

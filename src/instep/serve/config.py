@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from instep.domain import ConfigError
+from instep.policy import BUDGET
 
 FILE = "instep.toml"
 PREFIX = "INSTEP_"
@@ -53,8 +54,18 @@ class RecommendSection(Section):
 
     policy: Word = Field(
         default="thompson",
-        description="`thompson` explores and says with which probability, `greedy` always takes the best, or "
-        "the name of an installed plugin (entry-point group `instep.policies`)",
+        description="`thompson`, `epsilon-greedy`, `plackett-luce` and `linucb` explore and say with which "
+        "probability, `greedy` takes the best, `pessimistic` the surest; or the name of an installed plugin "
+        "(entry-point group `instep.policies`)",
+    )
+    budget: Finite = Field(
+        default=BUDGET,
+        ge=0,
+        le=1,
+        description="share of the best slate's expected reward that a slate may give up to explore; 0 for never",
+    )
+    parameters: dict[Word, Finite | Word] = Field(
+        default_factory=dict, description="of the policy, by name: `{ epsilon = 0.1 }`"
     )
     retrievers: tuple[Word, ...] = Field(
         default=(), description="plugins that propose more candidates (entry-point group `instep.retrievers`)"
@@ -72,6 +83,15 @@ class RecommendSection(Section):
     auto_create_items: bool = Field(
         default=True, description="whether an event on an unknown item creates the item"
     )
+
+
+class SurfaceSection(Section):
+    """How slates of one surface are chosen; what is left out is as in `[recommend]`."""
+
+    policy: Word | None = None
+    budget: Finite | None = Field(default=None, ge=0, le=1)
+    explore: bool = True
+    parameters: dict[Word, Finite | Word] = Field(default_factory=dict)
 
 
 class LimitsSection(Section):
@@ -148,6 +168,11 @@ class Config(BaseSettings):
         default_factory=dict,
         description="weight of a feedback type, beside the defaults of the usual; a new name is a new type",
     )
+    surfaces: dict[Word, SurfaceSection] = Field(
+        default_factory=dict,
+        description="what is different where slates are shown: `policy`, `budget`, `explore`, `parameters` by the "
+        "name that requests give ([policies](policies.md))",
+    )
     log: LogSection = LogSection()
     recommend: RecommendSection = RecommendSection()
     limits: LimitsSection = LimitsSection()
@@ -173,7 +198,8 @@ def settings() -> Iterator[Setting]:
         default = field.get_default(call_default_factory=True)
         if isinstance(default, Section):
             for inner, each in type(default).model_fields.items():
-                yield Setting(f"{name}.{inner}", each.default, each.description or "")
+                value = each.get_default(call_default_factory=True)
+                yield Setting(f"{name}.{inner}", value, each.description or "")
         else:
             yield Setting(name, default, field.description or "")
 
@@ -276,6 +302,7 @@ def _explained(fault: Any, path: Path | None, table: Mapping[str, Any]) -> str:
         section = Config.model_fields.get(keys[0])
         default = section.get_default(call_default_factory=True) if section and len(keys) > 1 else None
         known = type(default).model_fields if isinstance(default, Section) else Config.model_fields
+        known = SurfaceSection.model_fields if keys[0] == "surfaces" and len(keys) > 1 else known
         return f"{where}: {key}: there is no such setting{_close(keys[-1], known)}"
     given = "" if isinstance(fault["input"], Mapping) else f", not {fault['input']!r}"
     message = str(fault["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")

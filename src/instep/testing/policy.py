@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from instep.policy import Policy
+from instep.policy.base import SAMPLES
 
 CANDIDATES = 7
 SEEDS = 3000
@@ -31,12 +32,13 @@ class PolicyContract(ABC):
         """The policy under test."""
 
     def scores(self, policy: Policy, candidates: int = CANDIDATES) -> NDArray[np.float32]:
-        """float32 (1 + draws, candidates): scores close enough together for a policy that explores to explore."""
+        """float32 (1 + draws + deviation, candidates): close enough together for a policy to explore."""
         rng = np.random.default_rng(5)
         expected = np.linspace(1.0, 0.0, candidates)
         rows = expected + 0.5 * rng.standard_normal((1 + policy.draws, candidates))
         rows[0] = expected
-        return rows.astype(np.float32)
+        deviation = 0.2 + rng.random((int(policy.deviation), candidates))
+        return np.concatenate([rows, deviation]).astype(np.float32)
 
     @pytest.mark.parametrize("k", [1, 3, CANDIDATES])
     def test_a_slate_has_as_many_distinct_places_as_asked_for(self, k: int) -> None:
@@ -73,6 +75,15 @@ class PolicyContract(ABC):
         for slate, probability in told.items():
             error = np.sqrt(probability * (1 - probability) / SEEDS)
             assert abs(seen[slate] / SEEDS - probability) <= STANDARD_ERRORS * error + 1e-9, slate
+
+    def test_what_it_chose_is_as_likely_afterwards_as_it_said(self) -> None:
+        policy = self.make()
+        scores = self.scores(policy)
+        for seed in range(10):
+            places, propensities = policy.choose(scores, 3, seed)
+            exact = type(policy).propensities is not Policy.propensities
+            allowed = 1e-12 if exact else STANDARD_ERRORS * 0.5 / np.sqrt(SAMPLES * propensities.prod())
+            assert np.abs(policy.propensities(scores, places) - propensities).max() <= allowed
 
     def test_a_score_that_is_not_finite_comes_after_all_others(self) -> None:
         policy = self.make()
