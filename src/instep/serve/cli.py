@@ -19,6 +19,8 @@ COMMANDS = {
     "erase": ("erase", "Erase a user and print the certificate."),
     "verify": ("verify", "Replay the log and compare the model's state."),
     "replay": ("replay", "Test, then learn: how good would the recommendations have been?"),
+    "evaluate": ("evaluate", "What would another policy have earned? Estimated from the log alone."),
+    "experiment": ("experiment", "Compare policies and plugins on live traffic."),
     "probe": ("probe", "Say what this machine has: packages, models, disk, ports."),
     "keys": ("keys", "Add, list and revoke API keys."),
     "version": ("version", "Say the version."),
