@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from instep.domain import (
     InvalidRequest,
     Item,
     ItemPut,
+    Overrides,
     Receipt,
     Record,
     Slate,
@@ -43,6 +45,7 @@ from instep.model import HistoryItem, Model
 from instep.policy import BUDGET, Parameters, Surface, default_policy, surface_policy
 from instep.state import WEEK
 from instep.state.snapshot import begin_snapshot, read_newest
+from instep.variants import Variants
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -125,6 +128,8 @@ class Flow:
     def _new_model(self) -> Model:
         settings = self.settings
         default = Surface(settings.policy, settings.budget, True, settings.parameters)
+        usual = Overrides(retrievers=settings.retrievers, scorers=settings.scorers, repeat=settings.repeat)
+        self.variants = Variants(default, settings.surfaces, usual)
         model = Model(
             settings.rewards,
             default_policy(default),
@@ -191,7 +196,7 @@ class Flow:
         """
         context = self._ready(context)
         slate = self._ranked(context)
-        if slate.items:
+        if slate.items or slate.experiments:  # an arm that finds nothing must not go unnoticed
             impression = Impression(
                 slate.slate_id,
                 context.user_id,
@@ -201,6 +206,7 @@ class Flow:
                 context.surface,
                 slate.policy,
                 slate.as_of,
+                slate.experiments,
             )
             written = self.log.submit((impression,))
             written.add_done_callback(self._count_lost)
@@ -227,7 +233,13 @@ class Flow:
 
     def _ranked(self, context: Context) -> Slate:
         with self._lock:
-            return self.model.slate(context)
+            return self.variants.slate(self.model, context)
+
+    @contextmanager
+    def reading(self) -> Iterator[Model]:
+        """The model, held still while it is read: nothing is learned and nobody is answered meanwhile."""
+        with self._lock:
+            yield self.model
 
     def similar(self, item_id: str, n: int = 10, now: float | None = None) -> list[SlateItem]:
         """Items most like one. Raises `InvalidRequest` when there is no such item."""

@@ -17,6 +17,7 @@ import structlog
 from numpy.typing import NDArray
 
 from instep.domain import Context, Entry, Feedback, InvalidRequest, Item, Reason, Slate, SlateItem, StageError
+from instep.experiment import count_record, forget_users
 from instep.explain import reasons
 from instep.learn import FastLearner, recent_items, reduce, start_vectors
 from instep.policy import Policy, best_places
@@ -47,6 +48,15 @@ _log = structlog.get_logger("instep.model")
 def _sources_of(bits: int) -> tuple[str, ...]:
     """The retrievers' names, from their bits."""
     return tuple(name for k, name in enumerate(SOURCES) if bits & 1 << k)
+
+
+class Served(NamedTuple):
+    """What a request is served with where that is not as configured: an experiment's arm (variants.py)."""
+
+    policy: Policy
+    repeat: bool
+    retrievers: tuple[Retriever, ...]
+    scorers: tuple[Scorer, ...]
 
 
 class HistoryItem(NamedTuple):
@@ -92,9 +102,15 @@ class Model:
         self._shortlist = Shortlist(self.state)
         self.learner = FastLearner(self.state, RewardTable(rewards), self._learn_choice)
         # One set of posterior draws for good: propensities are counts over them (policy/thompson.py).
-        most = max(each.draws for each in (policy, *self.surfaces.values()))
-        self._noise: F32 = np.random.default_rng(7).standard_normal((most, WIDTH)).astype(np.float32)
-        self._item_noise: F32 = item_noise(most)
+        self._noise: F32 = np.zeros((0, WIDTH), np.float32)
+        self._item_noise: F32 = item_noise(0)
+        self._draw_noise(max(each.draws for each in (policy, *self.surfaces.values())))
+
+    def _draw_noise(self, most: int) -> None:
+        """Have as many draws as a policy wants; the first ones stay what they were."""
+        if most > len(self._noise):
+            self._noise = np.random.default_rng(7).standard_normal((most, WIDTH)).astype(np.float32)
+            self._item_noise = item_noise(most)
 
     def policy_of(self, surface: str) -> Policy:
         """The policy that chooses the slates of a surface."""
@@ -104,6 +120,7 @@ class Model:
         """Apply entries in the log's order."""
         for entry in entries:
             self.learner.learn_one(entry.record)
+            count_record(self.state.names.trials, self.state.names.merged, entry.record)
             self.state.offset = entry.offset + 1
 
     def _learn_choice(self, user: int, item: int, now: float, weight: float) -> None:
@@ -115,23 +132,31 @@ class Model:
         with self._shortlist.gathered(user, now, self.repeat, asked, before=now) as found:
             found.learn(item, weight)
 
-    def slate(self, context: Context) -> Slate:
+    def slate(self, context: Context, served: Served | None = None) -> Slate:
         """Choose a slate. The state stays as it was, to the byte.
+
+        Args:
+            context: the request.
+            served: what it is served with; None for what is configured.
 
         Raises:
             InvalidRequest: the filter is no CEL expression that gives true or false, or a category is unknown.
         """
-        state, policy = self.state, self.policy_of(context.surface)
+        state = self.state
+        policy, usually, retrievers, scorers = served or Served(
+            self.policy_of(context.surface), self.repeat, self.retrievers, self.scorers
+        )
+        self._draw_noise(policy.draws)
         user_id = state.names.merged.get(context.user_id, context.user_id)
         user = state.user_number.get(user_id, -1)
-        repeat = self.repeat if context.repeat is None else context.repeat
+        repeat = usually if context.repeat is None else context.repeat
         allowed = self._allowed(context)
         looking_at = context.attributes.get("category")  # steers what is retrieved; `categories` also filters
         wanted = (*context.categories, looking_at) if isinstance(looking_at, str) else context.categories
         browsed = [state.category_number[name] for name in wanted if name in state.category_number]
         clock, began = time.perf_counter, time.perf_counter()
         degraded: list[str] = []
-        asked = np.concatenate([self._asked(browsed), *self._proposed(context, degraded)])
+        asked = np.concatenate([self._asked(browsed), *self._proposed(context, retrievers, degraded)])
         items: tuple[SlateItem, ...] = ()
         for wider in (asked, None):
             if wider is None:
@@ -142,7 +167,7 @@ class Model:
                 gathered = clock()
                 self.on_stage("retrieve", gathered - began)
                 added = np.zeros(found.size, np.float32)
-                for stage in self.scorers:
+                for stage in scorers:
                     extra = self._optional(
                         f"scorer:{stage.name}", degraded, stage.score, state, context, found.items
                     )
@@ -163,11 +188,11 @@ class Model:
                 break
         return Slate(context.request_id, items, policy.name, state.offset, tuple(dict.fromkeys(degraded)))
 
-    def _proposed(self, context: Context, degraded: list[str]) -> list[I32]:
+    def _proposed(self, context: Context, retrievers: Sequence[Retriever], degraded: list[str]) -> list[I32]:
         """What the plugins' retrievers propose."""
         proposed = [
             self._optional(f"retriever:{stage.name}", degraded, stage.retrieve, self.state, context)
-            for stage in self.retrievers
+            for stage in retrievers
         ]
         return [items[:MOST_PROPOSED].astype(np.int32) for items in proposed if items is not None]
 
@@ -398,7 +423,8 @@ class Model:
 
     def forget(self, user_ids: Iterable[str]) -> None:
         """Drop users' own state at once: history, counts, attributes. What items learned from them stays."""
-        state = self.state
+        state, user_ids = self.state, list(user_ids)
+        forget_users(state.names.trials, user_ids)
         for user_id in user_ids:
             state.names.attributes.pop(user_id, None)
             row = state.user_number.get(user_id)

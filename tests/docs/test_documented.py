@@ -69,7 +69,7 @@ def listed(text: str) -> set[str]:
     return found
 
 
-def test_every_address_of_the_service_is_listed_and_no_other() -> None:
+def test_every_address_of_the_service_is_listed_and_no_page_names_another() -> None:
     public = ("/v1/", "/health/", "/metrics")
     there = {
         f"{route.method} {re.sub(r'{[^}]*}', '{}', route.path)}"
@@ -81,7 +81,7 @@ def test_every_address_of_the_service_is_listed_and_no_other() -> None:
     }
     for name, text in pages.items():
         mentioned = {one for one in listed(text) if one.split()[1].startswith(public)}
-        assert mentioned == there, name
+        assert (mentioned == there) if name == "http.md" else (mentioned <= there), name
 
 
 def test_every_metric_is_documented() -> None:

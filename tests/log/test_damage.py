@@ -246,9 +246,9 @@ def test_examine_finds_a_record_indexed_under_another_user(tmp_path: Path) -> No
     entries = written(path)
     assert examine(path) == ()
     with closing(sqlite3.connect(path)) as db, db:
-        db.execute("UPDATE entries SET user_key = user_key + 1 WHERE offset = 20")
+        db.execute("UPDATE entries SET user_key = user_key + 1 WHERE offset = 21")
     assert len(examine(path)) == 1
-    assert "offset 20: the record is indexed under another id" in examine(path)[0]
+    assert "offset 21: the record is indexed under another id" in examine(path)[0]
     assert repair(path).lost == ()
     with closing(SqliteLog(path)) as log:
         assert list(log.read()) == entries

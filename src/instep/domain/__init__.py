@@ -11,6 +11,7 @@ from instep.domain.errors import (
 )
 from instep.domain.events import (
     Entry,
+    ExperimentChange,
     Feedback,
     Impression,
     ItemPatch,
@@ -24,14 +25,27 @@ from instep.domain.events import (
     UserPut,
     session_user,
 )
+from instep.domain.experiments import (
+    INTERLEAVED,
+    Arm,
+    Assignment,
+    Experiment,
+    Metric,
+    Overrides,
+)
 from instep.domain.items import Item, item_from_fields
 from instep.domain.parts import find_part
 from instep.domain.slates import Reason, Slate, SlateItem
 
 __all__ = [
+    "INTERLEAVED",
+    "Arm",
+    "Assignment",
     "ConfigError",
     "Context",
     "Entry",
+    "Experiment",
+    "ExperimentChange",
     "Feedback",
     "Impression",
     "InstepError",
@@ -42,6 +56,8 @@ __all__ = [
     "ItemRemoval",
     "ItemVector",
     "LogCorrupt",
+    "Metric",
+    "Overrides",
     "Reason",
     "Receipt",
     "Record",

@@ -6,9 +6,11 @@ service reads it as JSON. `user_id` is always the subject whose erasure removes 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
+
+from instep.domain.experiments import Assignment, Experiment
 
 SESSION_PREFIX: Final = "session:"
 
@@ -60,6 +62,7 @@ class Impression(msgspec.Struct, frozen=True, tag_field="kind", tag="impression"
         surface: where it was shown.
         policy: name of the policy that chose it.
         as_of: offset up to which the model had learned when it chose.
+        experiments: the experiments that it was part of.
     """
 
     event_id: str
@@ -70,6 +73,7 @@ class Impression(msgspec.Struct, frozen=True, tag_field="kind", tag="impression"
     surface: str = "default"
     policy: str = "greedy"
     as_of: int = 0
+    experiments: tuple[Assignment, ...] = ()
 
 
 class ItemPut(msgspec.Struct, frozen=True, tag_field="kind", tag="item_put", omit_defaults=True):
@@ -149,6 +153,30 @@ class SessionMerge(msgspec.Struct, frozen=True, tag_field="kind", tag="session_m
     timestamp: float
 
 
+class ExperimentChange(msgspec.Struct, frozen=True, tag_field="kind", tag="experiment", omit_defaults=True):
+    """An experiment begins, ends, or its winner becomes what everybody gets: in the log, so that a replay knows it.
+
+    Args:
+        event_id: unique id.
+        experiment: its name.
+        timestamp: when, seconds since the epoch.
+        action: what happens. ``promote`` ends it and gives an arm's settings to everybody, ``roll_back`` takes
+            them back.
+        definition: what is launched.
+        arm: which arm is promoted.
+        reason: why it ends.
+    """
+
+    event_id: str
+    experiment: str
+    timestamp: float
+    action: Literal["launch", "stop", "promote", "roll_back"]
+    definition: Experiment | None = None
+    arm: str = ""
+    reason: str = ""
+    user_id: str = ""
+
+
 Record = (
     Feedback
     | Impression
@@ -159,6 +187,7 @@ Record = (
     | UserPut
     | UserPatch
     | SessionMerge
+    | ExperimentChange
 )
 
 

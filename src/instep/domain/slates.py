@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from instep.domain.experiments import Assignment
+
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     """One exact addend of an item's score.
@@ -38,6 +40,7 @@ class Slate(msgspec.Struct, frozen=True, omit_defaults=True):
         policy: the policy that chose.
         as_of: offset up to which the model had learned.
         degraded: optional stages that failed for this request.
+        experiments: the experiments that it is part of.
     """
 
     slate_id: str
@@ -45,3 +48,4 @@ class Slate(msgspec.Struct, frozen=True, omit_defaults=True):
     policy: str = "greedy"
     as_of: int = 0
     degraded: tuple[str, ...] = ()
+    experiments: tuple[Assignment, ...] = ()

@@ -10,6 +10,7 @@ import numpy as np
 
 from instep.domain import (
     Context,
+    ExperimentChange,
     Feedback,
     Impression,
     InvalidRequest,
@@ -23,6 +24,7 @@ from instep.domain import (
     UserPut,
 )
 from instep.domain.events import SESSION_PREFIX
+from instep.guard.experiments import check_experiment
 from instep.guard.values import (
     check_account_id,
     check_context_values,
@@ -250,6 +252,10 @@ def _check_impression(record: Impression, limits: Limits) -> dict[str, Any]:
             )
         if not 0.0 < propensity <= 1.0:
             raise InvalidRequest(f"must be above 0 and at most 1, not {propensity}", f"propensities[{place}]")
+    for place, assignment in enumerate(record.experiments):
+        teams = assignment.teams
+        if teams and (len(teams) != len(record.item_ids) or not set(teams) <= {0, 1}):
+            raise InvalidRequest("must have 0 or 1 for each item, or be empty", f"experiments[{place}].teams")
     return changes
 
 
@@ -305,6 +311,19 @@ def _check_session_merge(record: SessionMerge, limits: Limits) -> dict[str, Any]
     return changes
 
 
+def _check_experiment_change(record: ExperimentChange, limits: Limits) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    _note(changes, record, "event_id", check_id)
+    _note(changes, record, "experiment", check_id)
+    if record.definition is not None:
+        check_experiment(record.definition, None if limits.any_type else limits.event_types)
+    if (record.action == "launch") != (record.definition is not None):
+        raise InvalidRequest("must be given when one is launched, and only then", "definition")
+    if record.definition is not None and record.definition.name != record.experiment:
+        raise InvalidRequest(f"must be {record.experiment!r}", "definition.name")
+    return changes
+
+
 CHECKS: Final = cast(
     "dict[type, Callable[[Any, Limits], dict[str, Any]]]",
     {
@@ -317,5 +336,6 @@ CHECKS: Final = cast(
         UserPut: _check_user_fields,
         UserPatch: _check_user_fields,
         SessionMerge: _check_session_merge,
+        ExperimentChange: _check_experiment_change,
     },
 )

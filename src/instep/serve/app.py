@@ -10,8 +10,10 @@ from types import TracebackType
 from typing import Any, Final, TypedDict, Unpack
 
 from instep.domain import (
+    ConfigError,
     Context,
     Feedback,
+    InvalidRequest,
     ItemPatch,
     ItemPut,
     ItemRemoval,
@@ -30,10 +32,12 @@ from instep.guard import Limits, check_record
 from instep.log import Log, open_log
 from instep.policy import Surface
 from instep.reward import DEFAULT_REWARDS
-from instep.serve.config import Config, load_config
+from instep.serve.config import FILE, Config, load_config
 from instep.serve.encoding import Encoding
+from instep.serve.experiments import Experiments
 from instep.serve.exporting import export_part
 from instep.serve.folder import Folder
+from instep.serve.http.experiments import read_definition
 from instep.serve.http.records import new_id, who
 from instep.serve.http.settings import HttpSettings
 from instep.serve.importing import Importer, ImportReport
@@ -108,6 +112,7 @@ class App:
     Attributes:
         flow: what observes and recommends.
         metrics: where the service counts.
+        experiments: what is compared on live traffic.
         snapshots: what writes the model to disk now and then.
     """
 
@@ -124,6 +129,9 @@ class App:
         try:
             self.flow = FolderFlow(self, log, self.settings, self._encoding)
             restored = self.flow.restore(self._places, lambda at: report(RESTORING, at, log.end, "records"))
+            self.experiments = Experiments(self.flow)
+            self.experiments.watch()
+            self._launch_experiments()
         except BaseException:
             log.close()
             raise
@@ -137,6 +145,14 @@ class App:
         if self._encoding is not None:
             log.subscribe(self._encoding.notice)
             self._encoding.start(Texts(self.flow), self._publish)
+
+    def _launch_experiments(self) -> None:
+        for name, table in self.config.experiments.items():
+            try:
+                self.experiments.launch_configured(read_definition({**table, "name": name}))
+            except InvalidRequest as error:
+                field = f"experiments.{name}" + (f".{error.field}" if error.field else "")
+                raise ConfigError(f"{self.folder.path / FILE}: {field}: {error.message}") from None
 
     def _add_gauges(self) -> None:
         snapshots, encoding = self.snapshots, self._encoding

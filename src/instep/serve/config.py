@@ -173,6 +173,11 @@ class Config(BaseSettings):
         description="what is different where slates are shown: `policy`, `budget`, `explore`, `parameters` by the "
         "name that requests give ([policies](policies.md))",
     )
+    experiments: dict[Word, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="what is compared on live traffic: arms with their shares and settings, by the experiment's name "
+        "([experiments](experiments.md))",
+    )
     log: LogSection = LogSection()
     recommend: RecommendSection = RecommendSection()
     limits: LimitsSection = LimitsSection()

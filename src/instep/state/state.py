@@ -31,6 +31,7 @@ from instep.state.tables import (
     new_trending,
     with_room,
 )
+from instep.state.trials import Trials
 
 FORMAT = 1
 Arrays = dict[str, NDArray[Any]]
@@ -49,6 +50,7 @@ class Names(msgspec.Struct):
     attributes: dict[str, dict[str, Any]] = {}
     merged: dict[str, str] = {}
     encoder: str = ""
+    trials: Trials = msgspec.field(default_factory=Trials)
 
 
 class State:

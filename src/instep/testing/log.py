@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from instep.domain import (
+    Arm,
     Entry,
+    Experiment,
+    ExperimentChange,
     Feedback,
     Impression,
     InvalidRequest,
@@ -51,6 +54,7 @@ ONE_OF_EACH: tuple[Record, ...] = (
     UserPut("w", "u", 7.0, {"country": "LU"}),
     UserPatch("x", "u", 8.0, {"country": None}),
     SessionMerge("m", "u", session_user("z"), 9.0),
+    ExperimentChange("n", "x", 10.0, "launch", Experiment("x", (Arm("a", 0.5), Arm("b", 0.5)))),
 )
 
 

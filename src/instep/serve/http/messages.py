@@ -118,6 +118,13 @@ class SlateEntry(msgspec.Struct):
     reasons: list[ReasonAnswer]
 
 
+class AssignmentAnswer(msgspec.Struct):
+    """An experiment that a slate is part of, and its arm; ``interleaved`` when it mixes two arms' slates."""
+
+    experiment: str
+    arm: str
+
+
 class SlateAnswer(msgspec.Struct):
     """A slate, best first. Give `slate_id` and the position back with the events it leads to."""
 
@@ -126,6 +133,7 @@ class SlateAnswer(msgspec.Struct):
     policy: str
     as_of: Annotated[int, Meta(description="the model had learned from every record below this offset")]
     degraded: Annotated[tuple[str, ...], Meta(description="optional stages that failed for this request")]
+    experiments: list[AssignmentAnswer]
 
 
 class SlateItems(msgspec.Struct):

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import structlog
 
-from instep.serve.http import events, items, pages, slates, users
+from instep.serve.experiments import Experiments
+from instep.serve.http import events, experiments, items, pages, slates, users
 from instep.serve.http.gate import Disconnected, Gate, Message, Receive
 from instep.serve.http.openapi import document, page
 from instep.serve.http.problems import PROBLEM_JSON, problem
@@ -37,6 +38,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *slates.ROUTES,
     *items.ROUTES,
     *users.ROUTES,
+    *experiments.ROUTES,
     *pages.ROUTES,
 )
 _REQUEST_ID: Final = re.compile(rb"[\w.:-]{1,64}")
@@ -65,6 +67,7 @@ class Service:
     def __init__(self, flow: Flow, settings: HttpSettings, metrics: Metrics | None = None) -> None:
         settings.check()
         self.flow = flow
+        self.experiments = Experiments(flow)
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.metrics.watch(flow)

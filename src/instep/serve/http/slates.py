@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from instep.domain import Context, SlateItem
 from instep.guard import check_id
 from instep.serve.http.messages import (
+    AssignmentAnswer,
     Categories,
     CountQuery,
     ReasonAnswer,
@@ -52,7 +53,14 @@ async def recommend(service: Service, request: Request) -> SlateAnswer:
         )
     )
     service.metrics.count_slate(perf_counter() - began, slate.degraded)
-    return SlateAnswer(slate.slate_id, _entries(slate.items), slate.policy, slate.as_of, slate.degraded)
+    return SlateAnswer(
+        slate.slate_id,
+        _entries(slate.items),
+        slate.policy,
+        slate.as_of,
+        slate.degraded,
+        [AssignmentAnswer(each.experiment, each.arm) for each in slate.experiments],
+    )
 
 
 async def similar(service: Service, request: Request) -> SlateItems:
