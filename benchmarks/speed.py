@@ -35,6 +35,7 @@ from instep.flow import Flow
 from instep.log import MemoryLog, SqliteLog
 from instep.serve.http import HttpServer, HttpSettings, Service, configure_logs
 from made_up.load import Figures, load
+from made_up.requests import get, post
 from made_up.shop import Clicks, Shop
 
 SIZES: Final = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000}
@@ -207,13 +208,13 @@ def over_http(flow: Flow, shop: Shop) -> Figures:
     floor = HttpServer(Bare(), settings, lambda _: bare_started.set())  # type: ignore[arg-type]
     clicks = Clicks(shop, "http")
     jobs: dict[str, Callable[[], list[bytes]]] = {
-        "bare": lambda: [_get("/")],
-        "empty": lambda: [_get("/health/live")],
+        "bare": lambda: [get("/")],
+        "empty": lambda: [get("/health/live")],
         "recommend": lambda: [
-            _post("/v1/recommendations", user_id=clicks.next()[1].user_id, n=10) for _ in range(500)
+            post("/v1/recommendations", user_id=clicks.next()[1].user_id, n=10) for _ in range(500)
         ],
         "observe": lambda: [
-            _post("/v1/events", user_id=event.user_id, item_id=event.item_id, type="click")
+            post("/v1/events", user_id=event.user_id, item_id=event.item_id, type="click")
             for event, _ in (clicks.next() for _ in range(500))
         ],
     }
@@ -235,16 +236,6 @@ def over_http(flow: Flow, shop: Shop) -> Figures:
         for name, rounds in found.items()
         for figure in ("p50", "p99", "a second", "client's share of a core")
     }
-
-
-def _get(path: str) -> bytes:
-    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
-
-
-def _post(path: str, **body: object) -> bytes:
-    text = json.dumps(body)
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json"
-    return f"{head}\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
 
 
 def claims(size: str, found: Figures) -> list[dict[str, object]]:

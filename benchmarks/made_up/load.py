@@ -40,7 +40,7 @@ def load(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> 
     while (now := time.perf_counter()) - began < seconds:
         for key, _ in poll.select(1.0):
             at, connection = key.fd, sockets[key.fd]
-            _read_answer(connection)
+            read_answer(connection)
             spent.append((now := time.perf_counter()) - sent[at])
             connection.sendall(requests[number % len(requests)])
             sent[at] = now
@@ -53,7 +53,12 @@ def load(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> 
     return {f"p{share}": float(np.percentile(spent, share)) * 1e6 for share in (50, 99)}
 
 
-def _read_answer(connection: socket.socket) -> None:
+def read_answer(connection: socket.socket) -> None:
+    """Read one whole answer.
+
+    Raises:
+        RuntimeError: it was not 200.
+    """
     answer = connection.recv(65_536)
     head, _, body = answer.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 200"):

@@ -15,15 +15,17 @@ from concurrent.futures import Future
 from contextlib import closing, suppress
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
-from instep.domain import ConfigError, Entry, InstepError, Receipt, Record, Unavailable
+from instep.domain import ConfigError, Entry, Impression, InstepError, Receipt, Record, Unavailable
 from instep.log import sqlite_rows
 from instep.log.base import Apply
 from instep.log.codec import Sealed, seal
 from instep.log.sqlite_file import FileLock, open_reader, open_writer, repair_hint
 
 T = TypeVar("T")
+LINGER: Final = 0.01
+"""Seconds that impressions wait for company: nobody waits for them, and each transaction stops a request."""
 
 
 class _Batch(NamedTuple):
@@ -64,6 +66,7 @@ class SqliteLog:
         self._queue_limit = queue_limit
         self._queue: list[_Batch | _Erasure] = []
         self._queued = 0
+        self._urgent = False  # somebody waits for what is queued
         self._wake = threading.Condition()
         self._subscribers: list[Apply] = []
         self._closed = False
@@ -88,7 +91,8 @@ class SqliteLog:
         """The same without blocking (see `Log.submit`)."""
         sealed = seal(records)
         future: Future[list[Receipt]] = Future()
-        self._enqueue(_Batch(sealed, future), len(sealed))
+        urgent = any(type(one.record) is not Impression for one in sealed)
+        self._enqueue(_Batch(sealed, future), len(sealed), urgent)
         return future
 
     def subscribe(self, apply: Apply) -> None:
@@ -148,7 +152,7 @@ class SqliteLog:
         """
         self._not_from_a_subscriber("erase")
         future: Future[int] = Future()
-        self._enqueue(_Erasure(user_ids, future), 0)
+        self._enqueue(_Erasure(user_ids, future), 0, True)
         return future.result()
 
     def close(self) -> None:
@@ -160,7 +164,7 @@ class SqliteLog:
             self._thread.join()
         atexit.unregister(self.close)
 
-    def _enqueue(self, work: _Batch | _Erasure, size: int) -> None:
+    def _enqueue(self, work: _Batch | _Erasure, size: int, urgent: bool) -> None:
         work.future.set_running_or_notify_cancel()  # a caller that goes away cannot cancel a write
         with self._wake:
             if self._closed:
@@ -170,7 +174,9 @@ class SqliteLog:
             else:
                 self._queue.append(work)
                 self._queued += size
-                self._wake.notify()
+                if (urgent and not self._urgent) or len(self._queue) == 1:  # else it is awake already
+                    self._urgent = self._urgent or urgent
+                    self._wake.notify()
                 return
         work.future.set_exception(self._unavailable(refusal))
 
@@ -181,7 +187,8 @@ class SqliteLog:
             with self._wake:
                 while not (self._queue or self._closed):
                     self._wake.wait()
-                queue, self._queue, self._queued = self._queue, [], 0
+                self._wake.wait_for(lambda: self._urgent or self._closed, LINGER)
+                queue, self._queue, self._queued, self._urgent = self._queue, [], 0, False
             if not queue:
                 break
             for _, group in groupby(queue, type):

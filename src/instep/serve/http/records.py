@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -19,13 +20,24 @@ if TYPE_CHECKING:
 _PLACE: Final = re.compile(r"^records\[(\d+)\]\.?(.*)$", re.DOTALL)
 
 
+_pool: Final[deque[str]] = deque()
+os.register_at_fork(after_in_child=_pool.clear)  # a child must not give out its parent's ids
+
+
 def new_id() -> str:
-    """A fresh id for an event or a slate.
+    """A fresh id for an event or a slate, from any thread.
+
+    The system is asked for many at once: each question lets another thread take the interpreter.
 
     >>> len(new_id())
     32
     """
-    return os.urandom(16).hex()
+    try:
+        return _pool.pop()
+    except IndexError:
+        drawn = os.urandom(16 * 256).hex()
+        _pool.extend(drawn[at : at + 32] for at in range(32, len(drawn), 32))
+        return drawn[:32]
 
 
 def who(user_id: str | None, session: str | None) -> str:

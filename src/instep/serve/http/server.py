@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -24,12 +25,51 @@ if TYPE_CHECKING:
     from instep.flow import Flow
 
 HEAD_BYTES: Final = 64 * 1024
+CONTINUE: Final = b"HTTP/1.1 100 "
 HEAD_SECONDS: Final = 15.0
 SWITCH_SECONDS: Final = 0.0005
 
 
+class Joined:
+    """One answer's way to its connection: the header waits for the body's first part, and both are sent at once.
+
+    uvicorn writes them one after the other. Each write is a call of the system that wakes the client, and at
+    each another thread of this process may take the interpreter.
+
+    Args:
+        transport: the connection.
+    """
+
+    __slots__ = ("_head", "_transport", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Keep the header, send all else with what was kept."""
+        if self._head is None:
+            if data.startswith(CONTINUE):  # the client waits for it before it sends the body
+                self._transport.write(data)
+            else:
+                self._head = data
+        else:
+            self._transport.write(self._head + data if self._head else data)
+            self._head = b""
+
+    def close(self) -> None:
+        """Send what was kept, and hang up."""
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with what it lacks: a bound on a request's header, in bytes and in time."""
+    """uvicorn's protocol with what it lacks: a bound on a request's header, in bytes and in time.
+
+    It also sends an answer's header and body together.
+    """
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
@@ -45,7 +85,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A request's header has arrived."""
         self._head_since = None
+        before = self.cycle
         super().on_headers_complete()  # type: ignore[no-untyped-call, unused-ignore]
+        if self.cycle is not before and self.scope["method"] != "HEAD":  # whose answer is a header alone
+            self.cycle.transport = Joined(self.transport)  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         """Some bytes have arrived."""
