@@ -114,7 +114,7 @@ def _launch(trials: Trials, definition: Experiment, now: float) -> None:
 def _end(trials: Trials, trial: Trial, change: ExperimentChange) -> None:
     """The counts stay; what was kept by user and by slate goes."""
     trial.status, trial.ended = "stopped", change.timestamp
-    trial.reason = change.reason or trial.harm
+    trial.reason = change.reason
     trial.users, trial.recent, trial.older = {}, {}, {}
     trials.running.remove(trial.definition.name)
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from instep.domain import Experiment, Metric
 from instep.experiment.sequential import Interval, Rate, difference, interval_of, rate_of
-from instep.state.trials import ArmTally, Trial
+from instep.state.trials import ArmTally, Harm, Trial
 
 LEAST_ACTS: Final = 20
 Verdict = Literal["too early", "undecided", "better", "worse"]
@@ -68,14 +68,12 @@ def verdict(trial: Trial, arm: int, metric: int) -> Verdict:
     return "better" if (found.low > 0.0) == wanted else "worse"
 
 
-def harm_of(trial: Trial, arm: int) -> str:
-    """Why an arm must stop: the metric that is certainly worse than is tolerated; "" when none is."""
+def harm_of(trial: Trial, arm: int) -> Harm | None:
+    """Why an arm must stop: the metric that is certainly worse than is tolerated; None when none is."""
     for number, metric in enumerate(trial.definition.metrics):
         if not too_early(trial, arm, number) and _is_worse(trial, arm, number, metric):
-            name = trial.definition.arms[arm].name
-            direction = "fewer" if metric.goal == "increase" else "more"
-            return f"harm: arm {name} certainly has {direction} slates with {metric.type} than the control"
-    return ""
+            return Harm(trial.definition.arms[arm].name, metric.type, metric.goal)
+    return None
 
 
 def _is_worse(trial: Trial, arm: int, number: int, metric: Metric) -> bool:

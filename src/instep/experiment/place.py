@@ -43,7 +43,7 @@ def arms_of(trials: Trials, user_id: str, surface: str) -> list[tuple[Trial, int
     for name in trials.running:
         trial = trials.by_name[name]
         definition = trial.definition
-        if trial.harm or (definition.surfaces and surface not in definition.surfaces):
+        if trial.harm is not None or (definition.surfaces and surface not in definition.surfaces):
             continue
         bucket = int(BUCKETS * unit_hash(f"layer {definition.layer}", user_id))
         if any(first <= bucket < end for first, end in trial.buckets):

@@ -10,7 +10,7 @@ import msgspec
 from instep.domain import Experiment, Metric, Overrides
 from instep.experiment.judge import Verdict, arm_rate, compared, verdict
 from instep.experiment.sequential import SHARES_DOUBTED, shares_doubt
-from instep.state.trials import Status, Trial, Trials
+from instep.state.trials import Harm, Status, Trial, Trials
 
 
 class MetricReport(msgspec.Struct, frozen=True):
@@ -58,7 +58,8 @@ class Report(msgspec.Struct, frozen=True):
         surfaces: where; empty for everywhere.
         launched: seconds since the epoch.
         ended: seconds since the epoch.
-        reason: why it ended, or must end.
+        reason: why it was stopped.
+        harm: what it was stopped for, or is about to be; None for none.
         promoted: the arm that was promoted.
         alpha: chance of any wrong verdict over its whole life.
         shares_doubted: whether users certainly do not come to the arms in the shares that were set: then something is
@@ -74,6 +75,7 @@ class Report(msgspec.Struct, frozen=True):
     launched: float
     ended: float | None
     reason: str
+    harm: Harm | None
     promoted: str
     alpha: float
     shares_doubted: bool
@@ -94,7 +96,8 @@ def report(trial: Trial) -> Report:
         definition.surfaces,
         trial.launched,
         trial.ended,
-        trial.reason or trial.harm,
+        trial.reason,
+        trial.harm,
         trial.promoted,
         definition.alpha,
         doubt > SHARES_DOUBTED,

@@ -129,7 +129,7 @@ def _sign(number: int) -> int:
 
 def _stop_harm(trial: Trial, arm: int) -> None:
     """Note an arm that does harm: from the next request on it is not served, and its experiment is to be stopped."""
-    if trial.harm:
+    if trial.harm is not None:
         return
     for number in range(1, len(trial.arms)) if arm == 0 else (arm,):
         trial.harm = trial.harm or harm_of(trial, number)

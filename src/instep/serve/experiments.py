@@ -61,9 +61,7 @@ class Experiments:
 
     def stop(self, name: str, reason: str = "") -> Report:
         """End an experiment: everybody is served as usual again. Raises `InvalidRequest` when it has ended."""
-        return self._change(
-            ExperimentChange(_new_id(), name, time.time(), "stop", reason=reason or "stopped by hand")
-        )
+        return self._change(ExperimentChange(_new_id(), name, time.time(), "stop", reason=reason))
 
     def promote(self, name: str, arm: str) -> Report:
         """Give an arm's settings to everybody, and end the experiment if it runs.
@@ -71,8 +69,7 @@ class Experiments:
         Raises:
             InvalidRequest: there is no such arm, or one is promoted already.
         """
-        reason = f"arm {arm} promoted"
-        return self._change(ExperimentChange(_new_id(), name, time.time(), "promote", arm=arm, reason=reason))
+        return self._change(ExperimentChange(_new_id(), name, time.time(), "promote", arm=arm))
 
     def roll_back(self, name: str) -> Report:
         """Take a promoted arm's settings back. Raises `InvalidRequest` when none is promoted."""
@@ -130,12 +127,12 @@ class Experiments:
         trials = self._trials
         for name in trials.running:
             harm = trials.by_name[name].harm
-            if harm and name not in self._stopping:
+            if harm is not None and name not in self._stopping:
                 self._stopping.add(name)
                 # The id is made of the name: whoever else notices it too adds nothing.
-                change = ExperimentChange(f"experiment {name} harm", name, time.time(), "stop", reason=harm)
+                change = ExperimentChange(f"experiment {name} harm", name, time.time(), "stop", reason=str(harm))
                 self._flow.log.submit((change,))
-                _log.warning("experiment stopped", name=name, why=harm)
+                _log.warning("experiment stopped", name=name, why=str(harm))
 
 
 def _new_id() -> str:

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from instep.domain import Experiment
+from instep.domain.experiments import Goal
 
 Status = Literal["running", "stopped", "promoted", "rolled_back"]
 
@@ -65,6 +66,23 @@ class OpenSlate(msgspec.Struct, array_like=True):
     acted: list[tuple[int, int]] = []
 
 
+class Harm(msgspec.Struct, frozen=True):
+    """Why an experiment must end: an arm that certainly has fewer, or more, slates with a type of act than it may."""
+
+    arm: str
+    type: str
+    goal: Goal
+
+    def __str__(self) -> str:
+        """The harm as a sentence.
+
+        >>> str(Harm("bold", "click", "increase"))
+        'harm: arm bold certainly has fewer slates with click than the control'
+        """
+        direction = "fewer" if self.goal == "increase" else "more"
+        return f"harm: arm {self.arm} certainly has {direction} slates with {self.type} than the control"
+
+
 class Trial(msgspec.Struct):
     """An experiment and what was counted in it.
 
@@ -75,7 +93,7 @@ class Trial(msgspec.Struct):
         status: what became of it.
         ended: when.
         reason: why it ended.
-        harm: why it must end: which arm is worse in what; "" while there is no harm.
+        harm: what it must end for; None while there is no harm.
         promoted: the arm that was promoted.
         arms: counts of each arm.
         users: counts of each user while it runs.
@@ -90,7 +108,7 @@ class Trial(msgspec.Struct):
     status: Status = "running"
     ended: float | None = None
     reason: str = ""
-    harm: str = ""
+    harm: Harm | None = None
     promoted: str = ""
     arms: list[ArmTally] = []
     users: dict[str, Unit] = {}

@@ -189,7 +189,7 @@ def as_text(found: Report) -> str:
     if found.promoted:
         lines.append(f"promoted: {found.promoted}")
     if found.reason:
-        lines.append(f"ended: {found.reason}")
+        lines.append(f"stopped: {found.reason}")
     if found.shares_doubted:
         lines.append(
             "Users do not come to the arms in the shares that were set: something is broken, trust nothing."

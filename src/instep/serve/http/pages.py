@@ -32,7 +32,15 @@ PAGE_HEADERS: Final[Headers] = (
 
 async def live_page(service: Service, request: Request) -> Answer:
     """The live page; `/` is its index, `/console/...` are its files."""
-    path = "/".join(request.names) or "index.html"
+    return _file(request, "/".join(request.names) or "index.html")
+
+
+async def experiments_page(service: Service, request: Request) -> Answer:
+    """The live page's experiments."""
+    return _file(request, "experiments.html")
+
+
+def _file(request: Request, path: str) -> Answer:
     found = asset(path)
     if found is None:
         raise Refusal(404, "the live page has no such file")
@@ -72,6 +80,7 @@ async def metrics(service: Service, request: Request) -> Answer:
 
 ROUTES: Final = (
     Route("GET", "/", live_page, None, media_type="text/html"),
+    Route("GET", "/experiments", experiments_page, None, media_type="text/html"),
     Route("GET", "/console/{file}", live_page, None, media_type="text/html"),
     Route("GET", "/console/{folder}/{file}", live_page, None, media_type="text/html"),
     Route("GET", "/docs", docs, None, media_type="text/html"),

@@ -120,5 +120,9 @@ export async function history(who, n) {
   }
 }
 
+export const experiments = () => call("GET", "v1/experiments");
+export const launchExperiment = (definition) => call("POST", "v1/experiments", { body: definition });
+export const changeExperiment = (name, verb, body) => call("POST", `v1/experiments/${at(name)}/${verb}`, { body });
+
 export const merge = (session, user) => call("POST", `v1/sessions/${at(session)}/merge`, { body: { user_id: user } });
 export const erase = (who) => call("DELETE", `v1/users/${at(subjectId(who))}`);

@@ -3,12 +3,13 @@
 import { html, render, useEffect, useMemo, useRef, useState } from "./vendor/htm-preact.js";
 import { Detail } from "./detail.js";
 import { Dialog } from "./dialog.js";
+import { KeyDialog, LanguageSwitch, Problems } from "./header.js";
 import { History } from "./history.js";
 import { Icon } from "./icons.js";
 import { People, nameOf } from "./people.js";
 import { Shelf } from "./shelf.js";
 import { Store } from "./store.js";
-import { LANGUAGES, Words, firstLanguage, rememberLanguage, useWords, wordsOf } from "./words.js";
+import { Words, firstLanguage, rememberLanguage, useWords, wordsOf } from "./words.js";
 
 const SHORTCUTS = "instep.shortcuts";
 const FEW = 10; // categories shown before "more"
@@ -37,16 +38,6 @@ function SearchField({ store, field }) {
   </form>`;
 }
 
-function LanguageSwitch({ language, onSwitch }) {
-  const words = useWords();
-  return html`<div class="languages" role="group" aria-label=${words.switchLanguage}>
-    ${Object.entries(LANGUAGES).map(
-      ([tag, { languageName, languageShort }]) => html`<button type="button" key=${tag} lang=${tag} aria-pressed=${tag === language}
-        aria-label=${languageName} onClick=${() => onSwitch(tag)}>${languageShort}</button>`,
-    )}
-  </div>`;
-}
-
 function Header({ store, language, onSwitch, onPeople, onHelp, field }) {
   const words = useWords();
   return html`<header class="top">
@@ -57,6 +48,7 @@ function Header({ store, language, onSwitch, onPeople, onHelp, field }) {
         <${Icon} name="person" /><span class="sr">${words.who}${words.colon}</span><span class="who-name">${nameOf(words, store.state.who)}</span><${Icon} name="down" />
       </button>
       <${LanguageSwitch} language=${language} onSwitch=${onSwitch} />
+      <a class="lab-link" href="./experiments" aria-label=${words.lab.title} title=${words.lab.title}><${Icon} name="flask" /></a>
       <button type="button" class="round" aria-haspopup="dialog" aria-label=${words.help} title=${words.help} onClick=${onHelp}>?</button>
     </div>
   </header>`;
@@ -125,40 +117,6 @@ function Shelves({ store, shortcuts }) {
   </main>`;
 }
 
-function Problems({ store }) {
-  const words = useWords();
-  return html`<div class="problems" role="alert">
-    ${store.state.problems.map((problem) => {
-      const own = problem.kind !== "service";
-      return html`<div class="problem" key=${problem.title + problem.detail}>
-        <p><strong>${own ? words[problem.kind] : problem.title}</strong></p>
-        <p>${own ? words[`${problem.kind}Detail`] : problem.detail}</p>
-        <p class="row">
-          ${problem.passing ? html`<button type="button" class="button" onClick=${() => store.retry(problem)}>${words.retry}</button>` : null}
-          <button type="button" class="button quiet" onClick=${() => store.dismiss(problem)}>${words.dismiss}</button>
-        </p>
-      </div>`;
-    })}
-  </div>`;
-}
-
-function KeyDialog({ store, onClose }) {
-  const words = useWords();
-  const submit = (event) => {
-    event.preventDefault();
-    void store.useKey(new FormData(event.target).get("key").trim());
-  };
-  return html`<${Dialog} label=${words.keyTitle} kind="key" onClose=${onClose}>
-    <h2>${words.keyTitle}</h2>
-    <form onSubmit=${submit}>
-      <label for="key">${words.keyLabel}</label>
-      <input id="key" class="field" name="key" type="password" autocomplete="off" required data-first />
-      <p class="muted">${words.keyNote}</p>
-      <button class="button primary">${words.keyUse}</button>
-    </form>
-  <//>`;
-}
-
 function Help({ shortcuts, onShortcuts, onClose }) {
   const words = useWords();
   return html`<${Dialog} label=${words.help} kind="help" onClose=${onClose}>
@@ -218,11 +176,11 @@ function App({ store }) {
       onPeople=${() => setOpen("people")} onHelp=${() => setOpen("help")} />
     <${Pulse} store=${store} />
     <div class="page"><${Shelves} store=${store} shortcuts=${shortcuts} /><${History} store=${store} who=${who} history=${history} /></div>
-    <${Problems} store=${store} />
+    <${Problems} problems=${store.state.problems} onRetry=${(problem) => store.retry(problem)} onDismiss=${(problem) => store.dismiss(problem)} />
     ${detail ? html`<${Detail} key=${detail.id} store=${store} detail=${detail} />` : null}
     ${open === "people" ? html`<${People} store=${store} who=${who} onClose=${() => setOpen(null)} />` : null}
     ${open === "help" ? html`<${Help} shortcuts=${shortcuts} onShortcuts=${switchShortcuts} onClose=${() => setOpen(null)} />` : null}
-    ${needsKey ? html`<${KeyDialog} store=${store} onClose=${() => store.set({ needsKey: false })} />` : null}
+    ${needsKey ? html`<${KeyDialog} onKey=${(key) => void store.useKey(key)} onClose=${() => store.set({ needsKey: false })} />` : null}
   <//>`;
 }
 

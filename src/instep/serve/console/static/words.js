@@ -28,6 +28,8 @@ export function wordsOf(tag) {
   const plain = new Intl.NumberFormat(tag, { minimumFractionDigits: 4, maximumFractionDigits: 4 });
   const signed = new Intl.NumberFormat(tag, { signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const exact = new Intl.NumberFormat(tag, { signDisplay: "exceptZero", minimumFractionDigits: 4, maximumFractionDigits: 4 });
+  const percent = new Intl.NumberFormat(tag, { style: "percent", maximumFractionDigits: 2 });
+  const points = new Intl.NumberFormat(tag, { style: "percent", signDisplay: "exceptZero", minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const relative = new Intl.RelativeTimeFormat(tag, { numeric: "auto", style: "short" });
   const day = new Intl.DateTimeFormat(tag, { dateStyle: "medium" });
   const words = LANGUAGES[tag];
@@ -38,6 +40,8 @@ export function wordsOf(tag) {
     plain: (n) => minus(plain.format(n)),
     signed: (n) => minus(signed.format(n)),
     exact: (n) => minus(exact.format(n)),
+    percent: (n) => percent.format(n),
+    points: (n) => minus(points.format(n)),
     ago: (timestamp) => ago(timestamp, words.justNow, relative, day),
   };
 }
