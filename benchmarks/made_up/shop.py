@@ -27,9 +27,10 @@ class Shop:
     Args:
         items: how many.
         events: how many.
+        users: how many may act; from as many events on, every one of them does.
     """
 
-    def __init__(self, items: int, events: int) -> None:
+    def __init__(self, items: int, events: int, users: int = USERS) -> None:
         rng = np.random.default_rng(1)
         self.items, self.events = items, events
         self.start = time.time() - 10 * 86_400.0
@@ -39,9 +40,11 @@ class Shop:
         mass = np.concatenate([[0.0], np.cumsum(1.0 / (rng.permutation(items) + 10.0))])
         edge = np.searchsorted(self.cluster, np.arange(CLUSTERS + 1))
         # A user acts often or seldom, has three tastes, and follows one of them in four acts of five.
-        active = 1.0 / (np.arange(USERS) + 50.0)
-        self.user = rng.choice(USERS, events, p=active / active.sum())
-        taste = rng.integers(0, CLUSTERS, (USERS, 3))[self.user, rng.integers(0, 3, events)]
+        active = 1.0 / (np.arange(users) + 50.0)
+        self.user = rng.choice(users, events, p=active / active.sum())
+        if users > USERS and events >= users:
+            self.user[:users] = rng.permutation(users)
+        taste = rng.integers(0, CLUSTERS, (users, 3))[self.user, rng.integers(0, 3, events)]
         follows = rng.random(events) < 0.8
         low, high = (
             np.where(follows, mass[edge[taste]], 0.0),
@@ -80,9 +83,9 @@ class Shop:
         """The id of an item."""
         return f"i{self.name[row]}"
 
-    def acts(self) -> Iterator[list[Record]]:
-        """Events, in batches."""
-        for first in range(0, self.events, BATCH):
+    def acts(self, start: int = 0) -> Iterator[list[Record]]:
+        """Events from one on, in batches."""
+        for first in range(start, self.events, BATCH):
             yield [
                 Feedback(
                     f"act-{n}",
