@@ -53,7 +53,8 @@ class Shop:
         drawn = np.searchsorted(mass, low + rng.random(events) * (high - low), side="right") - 1
         self.item = np.clip(drawn, 0, items - 1)
         self.kind = rng.choice(len(KINDS), events, p=(0.7, 0.2, 0.05, 0.05))
-        self.at = self.start + np.cumsum(rng.exponential(5.0, events))
+        apart = min(5.0, 8 * 86_400.0 / events)  # seconds; all of them have happened by now
+        self.at = self.start + np.cumsum(rng.exponential(apart, events))
 
     def catalogue(self) -> Iterator[list[Record]]:
         """Items and their vectors, in batches."""
