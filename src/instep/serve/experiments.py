@@ -130,7 +130,9 @@ class Experiments:
             if harm is not None and name not in self._stopping:
                 self._stopping.add(name)
                 # The id is made of the name: whoever else notices it too adds nothing.
-                change = ExperimentChange(f"experiment {name} harm", name, time.time(), "stop", reason=str(harm))
+                change = ExperimentChange(
+                    f"experiment {name} harm", name, time.time(), "stop", reason=str(harm)
+                )
                 self._flow.log.submit((change,))
                 _log.warning("experiment stopped", name=name, why=str(harm))
 
