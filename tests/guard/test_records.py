@@ -112,6 +112,9 @@ def test_a_good_record_comes_back_as_the_very_same_object(record: Record) -> Non
         (Impression("s", "u", NOW, ("a", ""), (1.0, 1.0)), "item_ids[1]"),
         (Impression("s", "u", NOW, None, (1.0,)), "item_ids"),  # type: ignore[arg-type]
         (Impression("s", "u", NOW, ("a",), ("1",)), "propensities[0]"),  # type: ignore[arg-type]
+        (Impression("s", "u", NOW, ("a",), (1.0,), asked={"n": 0}), "asked.n"),
+        (Impression("s", "u", NOW, ("a",), (1.0,), asked={"exclude": [""]}), "asked.exclude[0]"),
+        (Impression("s", "u", NOW, ("a",), (1.0,), asked={"repeat": "yes"}), "asked"),
         (ItemVector("e", "i", NOW, "m", "h", 3), "vector"),  # type: ignore[arg-type]
         (ItemPut("e", "i", NOW, {"title": 3}), "title"),
         (ItemPut("e", "i", NOW, {"title": "x" * 4097}), "title"),

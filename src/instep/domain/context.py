@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+MOST_EXCLUDED: Final = 100
+"""Of more exclusions than this the log keeps none: they would be larger than the slate."""
 
 
 class Context(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -35,3 +38,29 @@ class Context(msgspec.Struct, frozen=True, omit_defaults=True):
     repeat: bool | None = None
     explain: bool = False
     attributes: dict[str, Any] = {}
+
+    def asked(self, shown: int) -> dict[str, Any]:
+        """What it takes, beside user, time, surface and `shown` items, to ask the same again.
+
+        Args:
+            shown: how many items the answer has.
+
+        >>> Context("u1", n=10, categories=("tea",)).asked(10)
+        {'categories': ['tea']}
+        >>> Context("u1", n=10).asked(4)
+        {'n': 10}
+        """
+        kept: dict[str, Any] = {}
+        if self.categories:
+            kept["categories"] = list(self.categories)
+        if self.filter:
+            kept["filter"] = self.filter
+        if self.attributes:
+            kept["attributes"] = dict(self.attributes)  # the caller may change it before it is on disk
+        if 0 < len(self.exclude) <= MOST_EXCLUDED:
+            kept["exclude"] = list(self.exclude)
+        if self.repeat is not None:
+            kept["repeat"] = self.repeat
+        if self.n != shown:
+            kept["n"] = self.n
+        return kept

@@ -63,6 +63,7 @@ class Impression(msgspec.Struct, frozen=True, tag_field="kind", tag="impression"
         policy: name of the policy that chose it.
         as_of: offset up to which the model had learned when it chose.
         experiments: the experiments that it was part of.
+        asked: what its request asked for beyond user, time, surface and as many items (`Context.asked`).
     """
 
     event_id: str
@@ -74,6 +75,7 @@ class Impression(msgspec.Struct, frozen=True, tag_field="kind", tag="impression"
     policy: str = "greedy"
     as_of: int = 0
     experiments: tuple[Assignment, ...] = ()
+    asked: dict[str, Any] = {}
 
 
 class ItemPut(msgspec.Struct, frozen=True, tag_field="kind", tag="item_put", omit_defaults=True):

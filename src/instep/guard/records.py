@@ -256,7 +256,19 @@ def _check_impression(record: Impression, limits: Limits) -> dict[str, Any]:
         teams = assignment.teams
         if teams and (len(teams) != len(record.item_ids) or not set(teams) <= {0, 1}):
             raise InvalidRequest("must have 0 or 1 for each item, or be empty", f"experiments[{place}].teams")
+    if record.asked:
+        _check_asked(record, limits)
     return changes
+
+
+def _check_asked(record: Impression, limits: Limits) -> None:
+    try:
+        asked = msgspec.convert({"user_id": record.user_id, **record.asked}, Context)
+        check_context(asked, limits)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"is no request's: {error}", "asked") from None
+    except InvalidRequest as error:
+        raise InvalidRequest(error.message, f"asked.{error.field}") from None
 
 
 def _check_item_fields(record: ItemPut | ItemPatch, limits: Limits) -> dict[str, Any]:

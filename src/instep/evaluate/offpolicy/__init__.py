@@ -14,6 +14,7 @@ from instep.evaluate.offpolicy.estimators import (
     sndr,
     snips,
     switch_dr,
+    weighted_pseudo_inverse,
 )
 from instep.evaluate.offpolicy.joining import Selection
 from instep.evaluate.offpolicy.judge import Estimate, NoOverlap, Verdict, judge, predictions, rounds_of
@@ -50,4 +51,5 @@ __all__ = [
     "sndr",
     "snips",
     "switch_dr",
+    "weighted_pseudo_inverse",
 ]

@@ -184,6 +184,19 @@ def pseudo_inverse(factor: Float64, reward: Float64) -> Float64:
     return np.asarray(factor * reward.sum(-1))
 
 
+def weighted_pseudo_inverse(factor: Float64, reward: Float64) -> Float64:
+    """The same with factors that are made to average 1.
+
+    Args:
+        factor: float64 (..., n), see `odds.pseudo_inverse_factor`.
+        reward: float64 (..., n, k), what each place earned.
+
+    Source: Swaminathan et al. 2017, section 4 (wPI).
+    """
+    above = pseudo_inverse(factor, reward)
+    return _summed(_over_mean(above[..., None], factor[..., None]))
+
+
 def _summed(places: Float64) -> Float64:
     return np.asarray(places.sum(-1))
 

@@ -14,7 +14,7 @@ from instep.evaluate.base import Float64
 from instep.evaluate.bootstrap import Interval
 from instep.evaluate.offpolicy import estimators as by
 from instep.evaluate.offpolicy.diagnose import LEAST_OVERLAP, LEAST_REPRODUCED, Weights, warnings, weigh
-from instep.evaluate.offpolicy.intervals import bernstein, bootstrap, percentiles, user_sums
+from instep.evaluate.offpolicy.intervals import bernstein, bootstrap, corrected, user_sums
 from instep.evaluate.offpolicy.logged import Logged, Spread
 from instep.evaluate.offpolicy.rates import FOLDS, RIDGE, cell_sums, held_out, robust_weights, shrunk_rates
 from instep.evaluate.offpolicy.tuning import tuned_clip, tuned_shrinkage, tuned_switch
@@ -29,7 +29,7 @@ ASSUMES: Final = {
     CASCADE: "what a place earns depends on the items up to it",
     ADDITIVE: "a slate earns the sum of what each item earns at its place",
 }
-HEADLINES: Final = ("cascade-dr", "pseudo-inverse", "dr-os", "dr")
+HEADLINES: Final = ("cascade-dr", "weighted-pseudo-inverse", "dr-os", "dr")
 """The verdict goes by the first of these that may be trusted, or else that there is; of single choices by the third."""
 
 
@@ -159,9 +159,15 @@ def expected_of_logged(log: Logged, rates: Float64) -> Float64:
     return np.where(log.item >= 0, rates[fold, log.kind, np.maximum(log.item, 0)], 0.0)
 
 
-def rounds_of(log: Logged, weight: Float64 | None = None) -> by.Rounds:
-    """What estimators of single choices read; `weight` as for `predictions`. Every marginal must be known."""
-    rates = predictions(log, weight)
+def rounds_of(log: Logged, weight: Float64 | None = None, folds: int = FOLDS) -> by.Rounds:
+    """What estimators of single choices read.
+
+    Args:
+        log: the impressions; every marginal must be known.
+        weight: float64 (n, k), see `predictions`.
+        folds: see `predictions`.
+    """
+    rates = predictions(log, weight, folds)
     return by.Rounds(
         log.candidate_marginal / log.logged_marginal,
         log.reward,
@@ -311,8 +317,11 @@ def _cascade(log: Logged) -> list[_Part]:
 
 def _additive(log: Logged) -> list[_Part]:
     rows = np.isfinite(log.factor)
-    parts = by.pseudo_inverse(log.factor[rows], log.reward[rows])
-    return [_Part("pseudo-inverse", ADDITIVE, parts, rows, {})]
+    factor, reward = log.factor[rows], log.reward[rows]
+    return [
+        _Part("pseudo-inverse", ADDITIVE, by.pseudo_inverse(factor, reward), rows, {}),
+        _Part("weighted-pseudo-inverse", ADDITIVE, by.weighted_pseudo_inverse(factor, reward), rows, {}),
+    ]
 
 
 _BUILDERS: Final[dict[str, Callable[[Logged], list[_Part]]]] = {
@@ -326,30 +335,28 @@ _BUILDERS: Final[dict[str, Callable[[Logged], list[_Part]]]] = {
 def _with_intervals(log: Logged, parts: list[_Part], seed: int) -> tuple[list[Estimate], Interval]:
     """Estimates with their intervals, and what the logging policy earned; the same users drawn for all."""
     earned = log.reward.sum(1)
-    estimates: list[Estimate] = []
-    drawn = bootstrap(user_sums(earned[:, None], log.user), seed)[:, 0]
-    logging = percentiles(float(earned.mean()), drawn)
+    (logging,) = _intervals(earned[:, None], log, seed)
+    found: dict[str, Estimate] = {}
     for rows in _distinct([part.rows for part in parts]):
         group = [part for part in parts if (part.rows == rows).all()]
-        user, ours = log.user[rows], earned[rows]
-        columns = np.stack([part.parts for part in group] + [part.parts - ours for part in group], 1)
-        resampled = bootstrap(user_sums(columns, user), seed)
-        for place, part in enumerate(group):
-            value, gain = float(part.parts.mean()), float((part.parts - ours).mean())
-            estimates.append(
-                Estimate(
-                    part.name,
-                    value,
-                    percentiles(value, resampled[:, place]),
-                    bernstein(part.parts, user),
-                    percentiles(gain, resampled[:, len(group) + place]),
-                    int(rows.sum()),
-                    ASSUMES[part.family],
-                    part.settings,
-                )
+        some, ours = _rows_of(log, rows), earned[rows]
+        columns = [part.parts for part in group] + [part.parts - ours for part in group]
+        intervals = _intervals(np.stack(columns, 1), some, seed)
+        for part, interval, gain in zip(group, intervals, intervals[len(group) :], strict=False):
+            bounds = bernstein(part.parts, some.user)
+            count, assumes = int(rows.sum()), ASSUMES[part.family]
+            found[part.name] = Estimate(
+                part.name, interval.value, interval, bounds, gain, count, assumes, part.settings
             )
-    order = [part.name for part in parts]
-    return sorted(estimates, key=lambda each: order.index(each.name)), logging
+    return [found[part.name] for part in parts], logging
+
+
+def _intervals(columns: Float64, log: Logged, seed: int) -> list[Interval]:
+    """Means of float64 (n, e) columns with their intervals."""
+    sums = user_sums(columns, log.user)
+    low, high = corrected(sums, bootstrap(sums, seed))
+    ends = zip(columns.mean(0).tolist(), low.tolist(), high.tolist(), strict=True)
+    return [Interval(*each) for each in ends]
 
 
 def _distinct(masks: list[NDArray[np.bool_]]) -> list[NDArray[np.bool_]]:

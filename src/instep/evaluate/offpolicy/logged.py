@@ -67,6 +67,7 @@ class Logged:
         reproduced: float64 (n,), 1 where a replay of the logging policy gives the logged propensities, 0 where it does
             not, NaN where nothing was replayed.
         notes: what was left out, and how many.
+        names: the items' ids by their numbers; empty where they are not known.
     """
 
     item: Int32
@@ -82,6 +83,7 @@ class Logged:
     following: Spread
     reproduced: Float64
     notes: dict[str, int] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.item)

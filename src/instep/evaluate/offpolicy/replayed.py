@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from instep.domain import Context, Feedback, Impression
+from instep.domain import Context, Feedback, Impression, InvalidRequest
 from instep.evaluate.base import Float64, Int32
 from instep.evaluate.offpolicy.joining import Join, Selection, Shown, shown_slates
 from instep.evaluate.offpolicy.logged import Logged, Spread
@@ -57,23 +57,23 @@ class Asker:
         k = len(impression.item_ids)
         self.model.policy, self.model.surfaces = self._policy, dict(self._surfaces)
         reveal = self._surfaces.get(impression.surface, self._policy)
-        context = Context(
-            impression.user_id,
-            n=k,
-            now=impression.timestamp,
-            request_id=impression.event_id,
-            surface=impression.surface,
-        )
-        candidates = [item.item_id for item in self.model.slate(context).items]
-        filled = min(k, len(candidates))
+        who = {"user_id": impression.user_id, "now": impression.timestamp, "surface": impression.surface}
+        asked = {**impression.asked, **who, "request_id": impression.event_id}
+        context = msgspec.convert({"n": k, **asked}, Context)
+        try:
+            candidates = [item.item_id for item in self.model.slate(context).items]
+        except InvalidRequest:  # an import may have brought what no request of ours could ask
+            candidates = []
+        length = min(context.n, len(candidates))
+        filled = min(length, k)
         if filled == 0:
             return np.zeros(k), Odds(np.full((1, k), NOBODY, np.int32), np.ones(1), True)
-        odds = policy_odds(reveal.real, reveal.scores, filled)
+        odds = policy_odds(reveal.real, reveal.scores, length)
         numbers = np.array([self.number(name) for name in candidates], np.int32)
         slates = np.full((len(odds.slates), k), NOBODY, np.int32)
-        slates[:, :filled] = numbers[odds.slates]
+        slates[:, :filled] = numbers[odds.slates[:, :filled]]
         given = np.zeros(k)
-        given[:filled] = _given(reveal, candidates, impression.item_ids[:filled])
+        given[:filled] = _given(reveal, candidates, impression.item_ids[:filled], length)
         return given, Odds(slates, odds.share, odds.exact)
 
     def number(self, item_id: str) -> int:
@@ -81,15 +81,16 @@ class Asker:
         return self._number.setdefault(item_id, len(self._number))
 
 
-def _given(reveal: Reveal, candidates: list[str], slate: tuple[str, ...]) -> Float64:
+def _given(reveal: Reveal, candidates: list[str], slate: tuple[str, ...], length: int) -> Float64:
     """float64 (k,): probabilities of a slate's items given those above; 0 from the first that is no candidate."""
     place = {name: at for at, name in enumerate(candidates)}
     places = [place.get(name, -1) for name in slate]
     known = places.index(-1) if -1 in places else len(places)
     # What follows the first unknown item does not matter, but a policy's odds depend on how long the slate is.
-    spare = (at for at in range(len(candidates)) if at not in set(places[:known]))
-    whole = np.array(places[:known] + [next(spare) for _ in places[known:]], np.int64)
-    given = np.array(reveal.real.propensities(reveal.scores, whole), np.float64)
+    taken = set(places[:known])
+    spare = (at for at in range(len(candidates)) if at not in taken)
+    whole = np.array([*places[:known], *(next(spare) for _ in range(known, length))], np.int64)
+    given = np.array(reveal.real.propensities(reveal.scores, whole)[: len(slate)], np.float64)
     given[known:] = 0.0
     return given
 
@@ -132,7 +133,7 @@ class _Table:
             at = np.full(len(items), place)
             self.following.append((np.full(len(items), row), at, items, share))
 
-    def logged_slates(self, user: Int32, notes: dict[str, int]) -> Logged:
+    def logged_slates(self, user: Int32, notes: dict[str, int], names: tuple[str, ...]) -> Logged:
         """Everything, as arrays."""
         n, k = self.item.shape
         kind = np.tile(np.arange(k, dtype=np.int32), (n, 1))
@@ -150,6 +151,7 @@ class _Table:
             _spread(self.following, n),
             self.reproduced,
             notes,
+            names,
         )
 
 
@@ -210,7 +212,7 @@ def replay_slates(
     told(work, end, end)
     if join.uncredited:
         notes["feedback that belongs to no slate"] = join.uncredited
-    return table.logged_slates(_users(shown, model), notes)
+    return table.logged_slates(_users(shown, model), notes, tuple(number))
 
 
 def _learn_alike(own: Settings, candidate: Settings) -> bool:

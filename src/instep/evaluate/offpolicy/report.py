@@ -96,4 +96,6 @@ def _plain(interval: Interval) -> dict[str, float]:
 
 
 def _finite(number: float) -> float | None:
+    if isinstance(number, int):
+        return number
     return float(number) if math.isfinite(number) else None
