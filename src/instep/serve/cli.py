@@ -21,6 +21,7 @@ COMMANDS = {
     "replay": ("replay", "Test, then learn: how good would the recommendations have been?"),
     "evaluate": ("evaluate", "What would another policy have earned? Estimated from the log alone."),
     "experiment": ("experiment", "Compare policies and plugins on live traffic."),
+    "simulate": ("simulate", "Let policies play in a shop whose truth is known."),
     "probe": ("probe", "Say what this machine has: packages, models, disk, ports."),
     "keys": ("keys", "Add, list and revoke API keys."),
     "version": ("version", "Say the version."),
