@@ -29,10 +29,7 @@ from instep.policy import Surface
 
 NOW = 1.7e9
 USERS = [f"v{n}" for n in range(40)]
-GREEDY, EPSILON = (
-    Overrides(policy="greedy"),
-    Overrides(policy="epsilon-greedy", parameters={"epsilon": 1.0}, budget=1.0),
-)
+EPSILON = Overrides(policy="epsilon-greedy", parameters={"epsilon": 1.0}, budget=1.0)
 
 
 def crowd() -> list[Record]:

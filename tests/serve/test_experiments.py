@@ -214,8 +214,8 @@ def test_the_command_line_tells_the_story_of_an_experiment(folder: Path, tmp_pat
     assert run("launch", target, str(definition)) == (
         1,
         {
-            "error": "name: there was an experiment named 'bolder' already; results stay under their name, so give this "
-            "one another"
+            "error": "name: there was an experiment named 'bolder' already; results stay under their name, so give "
+            "this one another"
         },
     )
     assert run("report", target, "none of mine")[1] == {

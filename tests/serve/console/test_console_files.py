@@ -13,6 +13,7 @@ from instep.serve.console import asset, assets
 
 VENDORED = "vendor/htm-preact.js"  # preact/standalone.module.js of the npm package htm 3.1.1
 VENDORED_SHA256 = "72284e8e9079c87817145df1110f74e8a2aa040b2fc384922e18dfcb46fc1fd7"
+PAGES = ("index.html", "experiments.html")
 OWN = sorted(name for name in assets() if not name.startswith("vendor/"))
 
 
@@ -41,8 +42,8 @@ def test_a_path_outside_the_page_is_no_asset(path: str) -> None:
 
 
 def test_every_file_that_another_one_names_is_shipped() -> None:
-    page = re.findall(r'(?:href|src)="\./console/([^"]+)"', text("index.html"))
-    assert {"app.js", "page.css", "icon.svg"} <= set(page)
+    page = re.findall(r'(?:href|src)="\./console/([^"]+)"', "".join(map(text, PAGES)))
+    assert {"app.js", "experiments.js", "page.css", "icon.svg"} <= set(page)
     scripts = [name for name in OWN if name.endswith(".js")]
     imported = {path for name in scripts for path in re.findall(r'from "\./([^"]+)"', text(name))}
     assert set(page) | imported <= set(assets())
@@ -54,8 +55,9 @@ def test_no_file_names_another_origin() -> None:
         assert addresses <= {"http://www.w3.org"}, name  # the name of SVG's namespace, which nobody fetches
 
 
-def test_the_page_has_no_inline_script_or_style() -> None:
-    page = text("index.html")
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_no_inline_script_or_style(name: str) -> None:
+    page = text(name)
     assert re.findall(r"<script(?![^>]*\bsrc=)", page) == []
     assert re.findall(r"<style|\sstyle=|\son[a-z]+=", page) == []
 

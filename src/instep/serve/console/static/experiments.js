@@ -69,7 +69,7 @@ function Experiment({ found, onChange }) {
     lab.launched(words.ago(found.launched)),
     found.ended === null ? null : lab.ended(words.ago(found.ended)),
   ];
-  const id = `experiment-${found.name}`;
+  const id = `experiment-${encodeURIComponent(found.name)}`; // a list of ids is split at spaces
   const act = (verb, body) => onChange(found.name, verb, body);
   return html`<article class="experiment" aria-labelledby=${id}>
     <header class="experiment-head">
