@@ -200,7 +200,8 @@ def judge(log: Logged, seed: int = 0) -> Verdict:
     estimates, logging = _with_intervals(log, parts, seed)
     doubts = {part.name: warnings(weights[part.family]) for part in parts}
     headline = _headline(log, doubts)
-    reproduced = float(np.mean(log.reproduced))
+    known = log.reproduced[np.isfinite(log.reproduced)]
+    reproduced = float(known.mean()) if len(known) else float("nan")
     found = list(doubts[headline])
     if reproduced < LEAST_REPRODUCED:
         found.append(

@@ -111,6 +111,8 @@ class _Table:
             length = len(each.impression.item_ids)
             self.item[row, :length] = [number(name) for name in each.impression.item_ids]
             self.logged[row, :length] = each.impression.propensities
+            if each.impression.as_of == 0:  # imported: no policy of ours, which a replay could ask again
+                self.reproduced[row] = np.nan
 
     def fill(self, row: int, ours: tuple[Float64, Odds], theirs: tuple[Float64, Odds]) -> None:
         """What the logging policy and the candidate said of a row."""
@@ -119,7 +121,7 @@ class _Table:
         slate = self.item[row, :k]
         self.candidate[row, :k] = wanted
         same = np.allclose(given, self.logged[row, :k], rtol=SAME, atol=0.0)
-        self.reproduced[row] = same
+        self.reproduced[row] = np.nan if np.isnan(self.reproduced[row]) else same
         self.theirs[row, :k] = wanted if k == 1 else candidate.share_at(slate)
         self.ours[row, :k] = self.logged[row, :k] if k == 1 else np.nan
         if k == 1:
