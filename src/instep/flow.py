@@ -43,6 +43,7 @@ from instep.guard import Limits, check_context, check_records
 from instep.log.base import Log
 from instep.model import HistoryItem, Model
 from instep.policy import BUDGET, Parameters, Surface, default_policy, surface_policy
+from instep.reward import Account, Attribution
 from instep.state import WEEK
 from instep.state.snapshot import begin_snapshot, read_newest
 from instep.variants import Variants
@@ -58,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True):
         surfaces: what is different on some surfaces, by the name that requests give.
         repeat: whether consumed items may come back when a request does not say.
         rewards: type to reward, over `reward.DEFAULT_REWARDS`.
+        attribution: how acts are joined to slates.
         retrievers: names of plugins that propose more candidates.
         scorers: names of plugins that add to the scores.
         auto_create_users: whether an event of an unknown user creates the user.
@@ -71,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True):
     surfaces: dict[str, Surface] = {}
     repeat: bool = False
     rewards: dict[str, float] = {}
+    attribution: Attribution = Attribution()
     retrievers: tuple[str, ...] = ()
     scorers: tuple[str, ...] = ()
     auto_create_users: bool = True
@@ -137,6 +140,7 @@ class Flow:
             [find_part("instep.retrievers", name, {})() for name in settings.retrievers],
             [find_part("instep.scorers", name, {})() for name in settings.scorers],
             {name: surface_policy(surface, default) for name, surface in settings.surfaces.items()},
+            settings.attribution,
         )
         model.on_stage = lambda stage, seconds: self.on_stage(stage, seconds)
         return model
@@ -314,6 +318,11 @@ class Flow:
         """A user's newest acts, newest first."""
         with self._lock:
             return self.model.history(user_id, n)
+
+    def account(self, event_id: str) -> Account | None:
+        """How one of the newest acts became its number; None when it is not among them."""
+        with self._lock:
+            return self.model.learner.accounts.get(event_id)
 
     # keep
 

@@ -24,7 +24,7 @@ from instep.policy import Policy, best_places
 from instep.retrieve import MOST, SOURCES, compile_filter, nearest_items
 from instep.retrieve.base import Retriever
 from instep.retrieve.gather import in_categories
-from instep.reward import RewardTable
+from instep.reward import Attribution, RewardTable
 from instep.score import WIDTH, Shortlist, new_weights
 from instep.score.base import Scorer
 from instep.score.posterior import (
@@ -79,6 +79,7 @@ class Model:
         retrievers: plugins that propose more candidates.
         scorers: plugins that add to the ranker's scores.
         surfaces: other policies for some surfaces, by the name that requests give.
+        attribution: how acts are joined to slates.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Model:
         retrievers: Sequence[Retriever] = (),
         scorers: Sequence[Scorer] = (),
         surfaces: Mapping[str, Policy] | None = None,
+        attribution: Attribution | None = None,
     ) -> None:
         self.state = State(new_weights(), start_vectors)
         self.policy = policy
@@ -100,7 +102,7 @@ class Model:
         self.failures: Counter[str] = Counter()
         self.on_stage: Callable[[str, float], None] = lambda stage, seconds: None
         self._shortlist = Shortlist(self.state)
-        self.learner = FastLearner(self.state, RewardTable(rewards), self._learn_choice)
+        self.learner = FastLearner(self.state, RewardTable(rewards), self._learn_choice, attribution)
         # One set of posterior draws for good: propensities are counts over them (policy/thompson.py).
         self._noise: F32 = np.zeros((0, WIDTH), np.float32)
         self._item_noise: F32 = item_noise(0)
@@ -424,6 +426,7 @@ class Model:
     def forget(self, user_ids: Iterable[str]) -> None:
         """Drop users' own state at once: history, counts, attributes. What items learned from them stays."""
         state, user_ids = self.state, list(user_ids)
+        self.learner.forget(user_ids)
         forget_users(state.names.trials, user_ids)
         for user_id in user_ids:
             state.names.attributes.pop(user_id, None)

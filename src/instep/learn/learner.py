@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ from instep.domain import (
     item_from_fields,
 )
 from instep.learn.dense import keep_solved
+from instep.learn.examples import Examples
 from instep.learn.histories import REWARD, TIME, TYPE, recent_items, remember
 from instep.learn.positive import (
     DENSE_TOGETHER,
@@ -36,7 +37,7 @@ from instep.learn.positive import (
     sum_dense,
 )
 from instep.learn.text import add_vector
-from instep.reward import Reward, Usual
+from instep.reward import Account, Attribution, Reward, Usual
 from instep.state import State, new_text_space, with_cells
 
 CONTINUED_SECONDS = 1800.0
@@ -46,6 +47,7 @@ USUAL_DWELL = math.log(30.0)
 DWELL_MEMORY = 0.98
 REWARD_MEMORY = 0.001
 LEAST_WEIGHT, MOST_WEIGHT = 0.25, 4.0
+ACCOUNTS = 4096
 
 Choose = Callable[[int, int, float, float], None]
 
@@ -58,10 +60,18 @@ class FastLearner:
         reward: feedback to number.
         choose: called as (user row, item row, time, weight) before a taken item is learned, so that the ranker can
             compare it with the other candidates under the state that stood when it was taken.
+        attribution: how acts are joined to slates.
+
+    Attributes:
+        accounts: how the newest acts became their numbers, by event id. No part of the state.
     """
 
-    def __init__(self, state: State, reward: Reward, choose: Choose) -> None:
+    def __init__(
+        self, state: State, reward: Reward, choose: Choose, attribution: Attribution | None = None
+    ) -> None:
         self.state = state
+        self.examples = Examples(state, attribution or Attribution())
+        self.accounts: dict[str, Account] = {}
         self._reward = reward
         self._choose = choose
 
@@ -94,6 +104,9 @@ class FastLearner:
 
     def judge(self, event: Feedback) -> float:
         """The reward that an act would get now. Reads only."""
+        return self._reward.reward(event, self._usual(event))
+
+    def _usual(self, event: Feedback) -> Usual:
         state = self.state
         user = state.user_number.get(state.names.merged.get(event.user_id, event.user_id))
         item = state.item_number.get(event.item_id)
@@ -109,16 +122,25 @@ class FastLearner:
         if user is not None:
             total, weight = state.users.dwell[user]
             dwell += float(total) / (float(weight) + 3.0)
-        return self._reward.reward(event, Usual(rating, dwell))
+        return Usual(rating, dwell)
+
+    def forget(self, user_ids: Collection[str]) -> None:
+        """Forget users' slates and accounts at once."""
+        self.examples.forget(user_ids)
+        self.accounts = {name: each for name, each in self.accounts.items() if each.user_id not in user_ids}
 
     def _feedback(self, event: Feedback) -> None:
         state = self.state
-        reward = self.judge(event)
+        account = self._account(event)
         user = state.user_row(state.names.merged.get(event.user_id, event.user_id))
         item = state.item_row(event.item_id, event.timestamp)
         kind = state.type_row(event.type)
+        reward = account.reward
         advance_time(state.items, state.clock, event.timestamp, state.n_items)
-        if reward > 0 and not self._continues(user, item, kind, event.timestamp):
+        self.examples.pass_time(event.timestamp)
+        self.examples.join(event, user, item, kind, account)
+        account.chosen = reward > 0 and not self._continues(user, item, kind, event.timestamp)
+        if account.chosen:
             positive = float(state.clock.positive[0])
             state.clock.positive[0] = positive + REWARD_MEMORY * (reward - positive)
             weight = min(MOST_WEIGHT, max(LEAST_WEIGHT, reward / positive))
@@ -128,8 +150,26 @@ class FastLearner:
         remember(state.history, user, item, event.timestamp, reward, kind, _number(event.value))
         state.users.events[user] += 1
         state.items.last_seen[item] = max(event.timestamp, state.items.last_seen[item])
-        state.items.reward[item] += (reward, 1.0)
         self._keep_usual(event, user, item)
+
+    def _account(self, event: Feedback) -> Account:
+        """What is made of an act, as far as it can be said before it is joined; the newest are kept."""
+        usual, valued = self._usual(event), event.type in ("rating", "dwell")
+        account = Account(
+            event.event_id,
+            event.user_id,
+            event.item_id,
+            event.type,
+            event.value,
+            event.timestamp,
+            self._reward.weight_of(event.type),
+            (usual.rating if event.type == "rating" else usual.dwell) if valued else None,
+            self._reward.reward(event, usual),
+        )
+        self.accounts[event.event_id] = account
+        if len(self.accounts) > ACCOUNTS:
+            del self.accounts[next(iter(self.accounts))]
+        return account
 
     def _continues(self, user: int, item: int, kind: int, now: float) -> bool:
         """Whether the act belongs to the one before it (a dwell after its click): it teaches no new choice."""
@@ -171,6 +211,7 @@ class FastLearner:
             )
 
     def _impression(self, record: Impression) -> None:
+        self.examples.show(record)
         for item_id in record.item_ids:
             row = self.state.item_number.get(item_id)
             if row is not None:
@@ -198,6 +239,7 @@ class FastLearner:
     def _merge(self, record: SessionMerge) -> None:
         """The session's history becomes part of the user's, by time; later events of the session are the user's."""
         state = self.state
+        self.examples.merge(record.session_user_id, record.user_id)
         state.names.merged[record.session_user_id] = record.user_id
         user = state.user_row(record.user_id)
         session = state.user_number.get(record.session_user_id)

@@ -1,6 +1,19 @@
-"""Feedback to reward."""
+"""Feedback to reward, and rewards to the slates that led to them."""
 
+from instep.reward.account import Account, Credit
+from instep.reward.attribution import DEFAULT_WINDOWS, OPINIONS, Attribution, replaced_types
 from instep.reward.base import Reward, Usual
 from instep.reward.table import DEFAULT_REWARDS, RewardTable
 
-__all__ = ["DEFAULT_REWARDS", "Reward", "RewardTable", "Usual"]
+__all__ = [
+    "DEFAULT_REWARDS",
+    "DEFAULT_WINDOWS",
+    "OPINIONS",
+    "Account",
+    "Attribution",
+    "Credit",
+    "Reward",
+    "RewardTable",
+    "Usual",
+    "replaced_types",
+]

@@ -30,3 +30,7 @@ class Reward(Protocol):
     def reward(self, feedback: Feedback, usual: Usual) -> float:
         """How good the act says the item was."""
         ...
+
+    def weight_of(self, kind: str) -> float:
+        """What a type of feedback is worth; 0 for one that teaches nothing."""
+        ...

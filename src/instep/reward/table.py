@@ -44,7 +44,7 @@ class RewardTable:
 
     def reward(self, feedback: Feedback, usual: Usual) -> float:
         """The act's reward; see the class."""
-        weight = self.weights.get(feedback.type, 0.0)
+        weight = self.weight_of(feedback.type)
         if feedback.value is None:
             return 0.0 if feedback.type in ("dwell", "rating") else weight
         if feedback.type == "dwell":
@@ -52,3 +52,7 @@ class RewardTable:
         if feedback.type == "rating":
             return weight * (feedback.value - usual.rating)
         return weight
+
+    def weight_of(self, kind: str) -> float:
+        """The table's number for a type; 0 for one that it does not have."""
+        return self.weights.get(kind, 0.0)

@@ -1,6 +1,7 @@
 """What learners wrote and requests read: columnar tables, snapshots, the state hash."""
 
 from instep.state.ragged import Ragged, append_cell, empty_ragged, extended, grow_row, with_cells, with_rows
+from instep.state.slates import PLACES, Examination, Slates
 from instep.state.state import State
 from instep.state.tables import (
     CATEGORY_SLOTS,
@@ -34,6 +35,7 @@ __all__ = [
     "EVENT_HALF_LIVES",
     "HEAD_SLOTS",
     "MONTH",
+    "PLACES",
     "SECOND_HALF_LIVES",
     "STAGES",
     "STAGE_STARTS",
@@ -41,9 +43,11 @@ __all__ = [
     "VECTOR_WIDTH",
     "WEEK",
     "Clock",
+    "Examination",
     "Head",
     "Items",
     "Ragged",
+    "Slates",
     "State",
     "TextSpace",
     "Trending",

@@ -21,6 +21,7 @@ from instep.state.state import FORMAT, Arrays, State
 
 SUFFIX: Final = ".snapshot.npz"
 PART: Final = ".part-"
+GROWING: Final = ("items.", "users.", "history.", "neighbours.", "slates.", "examination.")
 _log = structlog.get_logger("instep.snapshot")
 
 
@@ -103,9 +104,7 @@ def _check_layout(arrays: Arrays, state: State) -> None:
         if name == "names" or name.startswith("text."):
             continue
         theirs = arrays[name]
-        rows_grow = (
-            name.startswith(("items.", "users.", "history.", "neighbours.")) or name == "trending.category"
-        )
+        rows_grow = name.startswith(GROWING) or name == "trending.category"
         same = theirs.shape[1:] == mine.shape[1:] if rows_grow else theirs.shape == mine.shape
         if theirs.dtype != mine.dtype or not same:
             raise ValueError(

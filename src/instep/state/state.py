@@ -12,6 +12,17 @@ from numpy.typing import NDArray
 
 from instep.domain import Item
 from instep.state.ragged import Ragged, empty_ragged, loosened, tight, with_cells, with_rows
+from instep.state.slates import (
+    SURFACES,
+    Examination,
+    Slates,
+    kept_slates,
+    new_examination,
+    new_slates,
+    ring_of,
+    slate_numbers,
+    with_surface,
+)
 from instep.state.tables import (
     CATEGORY_SLOTS,
     F32,
@@ -33,7 +44,7 @@ from instep.state.tables import (
 )
 from instep.state.trials import Trials
 
-FORMAT = 1
+FORMAT = 2
 Arrays = dict[str, NDArray[Any]]
 ROOM_PER_EVENT = 32768  # an event can double the rows of all the neighbours it touches (tests/learn checks)
 
@@ -45,6 +56,7 @@ class Names(msgspec.Struct):
     users: list[str] = []
     categories: list[str] = []
     types: list[str] = []
+    surfaces: list[str] = []
     catalogue: list[Item | None] = []
     content: list[str] = []
     attributes: dict[str, dict[str, Any]] = {}
@@ -77,6 +89,10 @@ class State:
         self.head: Head = new_head()
         self.trending: Trending = new_trending()
         self.text: TextSpace = new_text_space()
+        self.slates: Slates = new_slates()
+        self.slate_number: dict[int, int] = {}
+        self.newest_slate: dict[int, int] = {}
+        self.examination: Examination = new_examination()
         self.weights = weights
         self.solved: Callable[[], tuple[F32, F32]] | None = None
         self.offset = 0
@@ -147,6 +163,17 @@ class State:
             self.names.types.append(name)
         return row
 
+    def surface_row(self, name: str) -> int:
+        """Number of a surface, created when new; those beyond the last that there is room for share its number."""
+        names = self.names.surfaces
+        if name in names:
+            return names.index(name)
+        if len(names) == SURFACES:
+            return SURFACES - 1
+        names.append(name)
+        self.examination = with_surface(self.examination)
+        return len(names) - 1
+
     def set_item(self, row: int, item: Item | None) -> None:
         """Write an item's servable facts; None takes it out of the catalogue."""
         self.names.catalogue[row] = item
@@ -174,6 +201,8 @@ class State:
         _put(out, "clock", self.clock)
         _put(out, "head", self.head)
         _put(out, "weights", self.weights)
+        _put(out, "slates", kept_slates(self.slates))
+        _put(out, "examination", self.examination)
         _put(
             out,
             "trending",
@@ -204,6 +233,8 @@ class State:
         clock, head = Clock(*_get(arrays, "clock", Clock)), Head(*_get(arrays, "head", Head))
         weights = Weights(*_get(arrays, "weights", Weights))
         trending = Trending(*_get(arrays, "trending", Trending))
+        slates = ring_of(Slates(*_get(arrays, "slates", Slates)))
+        examination = Examination(*_get(arrays, "examination", Examination))
         pending = "solved.symmetric" in arrays
         solved = _ready((arrays["solved.symmetric"], arrays["solved.directed"])) if pending else None
         self.names, self.items, self.users, self.text = (
@@ -214,6 +245,8 @@ class State:
         )
         self.history, self.neighbours, self.clock, self.head = history, neighbours, clock, head
         self.weights, self.trending, self.solved = weights, trending, solved
+        self.slates, self.examination = slates, examination
+        self.slate_number, self.newest_slate = slate_numbers(slates)
         self.item_number = {name: row for row, name in enumerate(names.items)}
         self.user_number = {name: row for row, name in enumerate(names.users)}
         self.category_number = {name: row for row, name in enumerate(names.categories)}

@@ -48,6 +48,8 @@ class Items(NamedTuple):
         published, expires: float64 (n,), seconds; -1 and +inf where unknown.
         blocked: uint8 (n,), 1 while hidden, removed or out of stock.
         reward: float32 (n, 2), sum and weight of rewards.
+        earned: float32 (n, 2), what judged impressions earned, freed from the place's own part, and how often they
+            were looked at: one over the other is the item's rate.
         dwell: float32 (n, 2), decayed sum and weight of log dwell seconds.
         shown: float32 (n,), impressions.
         lead: float32 (n,), total weight of what followed this item.
@@ -69,6 +71,7 @@ class Items(NamedTuple):
     expires: F64
     blocked: U8
     reward: F32
+    earned: F32
     dwell: F32
     shown: F32
     lead: F32
@@ -225,6 +228,7 @@ ITEM_COLUMNS: Final[tuple[Column, ...]] = (
     ("expires", np.float64, (), np.inf),
     ("blocked", np.uint8, (), 0),
     ("reward", np.float32, (2,), 0),
+    ("earned", np.float32, (2,), 0),
     ("dwell", np.float32, (2,), 0),
     ("shown", np.float32, (), 0),
     ("lead", np.float32, (), 0),
