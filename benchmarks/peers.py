@@ -180,10 +180,12 @@ def measure_instep(name: str, stream: Stream) -> Result:
     return Result(outcome, outcome.observe_ns, outcome.recommend_ns, outcome.peak_rss_mib)
 
 
-def run(names: Sequence[str], stream: Stream) -> dict[str, dict[str, float]]:
-    """The rows of all systems that could be had."""
+def run(
+    names: Sequence[str], stream: Stream, systems: Sequence[str] = (INSTEP, NO_TEXT)
+) -> dict[str, dict[str, float]]:
+    """The rows of all systems that could be had: Instep's, and those of the named peers."""
     rows: dict[str, dict[str, float]] = {}
-    for name in (INSTEP, NO_TEXT):
+    for name in systems:
         rows[name] = measure_instep(name, stream).row()
         print(f"{name}: {_line(rows[name])}", flush=True)
     for name in names:
