@@ -95,9 +95,9 @@ class Account(msgspec.Struct):
         if self.usual is None or self.value is None:
             return f"The rewards table says {self.weight:g} for a {self.type}."
         if self.type == "dwell":
-            usual = math.expm1(self.usual)
+            seconds = math.expm1(self.usual)
             return (
-                f"{self.value:g} s, where {usual:.3g} s is usual for this user and item: the log of the ratio, "
+                f"{self.value:g} s, where {seconds:.3g} s is usual for this user and item: the log of the ratio, "
                 f"at most 2 either way, times {self.weight:g}."
             )
         usual = f"{self.value:g} stars, where {self.usual:.3g} is usual for this user"
