@@ -3,13 +3,13 @@
     python benchmarks/scale.py [--quick] [--json] [--only items,users,restart]
 
 The shop is made up (made_up/shop.py). `items`: cost of an event and of a request from 1,000 to 1,000,000 items, with
-4,000 users. `users`: the same from 1,000 to 1,000,000 users, with 100,000 items; the largest is then served from its
-snapshot, as after a restart, and its memory is taken apart. `restart`: from the snapshot to the first answer with
-1,000,000 items, 1,000,000 users and a log of 10,000,000 acts. Costs are medians in process, without fsync; the
-slope beside them is that of the line between a size and the one before it on log-log paper: 0 does not grow, 1 grows as
-much as the size. Histories are filled as the learner does it, but only the last acts are learned in full, since a
-full learning of all would take hours: who reads the memory should add neighbour lists, whose bound is printed.
-`--quick` stops at 10,000 items and 10,000 users, and restarts with 10,000 items and 100,000 acts.
+4,000 users. `users`: the same from 1,000 to 1,000,000 users of ten acts each, with 100,000 items; the largest is then
+served from its snapshot, as after a restart, and its memory is taken apart. `restart`: from the snapshot to the first
+answer with 1,000,000 items, 1,000,000 users and a log of 10,000,000 acts. Costs are medians in process, without
+fsync; the slope beside them is that of the line between a size and the one before it on log-log paper: 0 does not
+grow, 1 grows as much as the size. Histories are filled as the learner does it, but only the last acts are learned in
+full, since learning all would take an hour: neighbour lists (16 bytes a cell, 512 cells an item at most) are shorter
+than they would be. `--quick` stops at 10,000 items and users, and restarts with 100,000 acts.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 FEW_USERS: Final = 4_000
 SOME_ITEMS: Final = 100_000
 LEARNED: Final = 10_000
+ACTS_EACH: Final = 10
 TURNS: Final = 2_000
 RESTART: Final = (1_000_000, 1_000_000, 10_000_000)
 QUICK_RESTART: Final = (10_000, 10_000, 100_000)
@@ -97,7 +98,7 @@ def costs(items: int, users: int, acts: int, turns: int, folder: str) -> Figures
     return figures
 
 
-def served(items: int, users: int, acts: int, folder: str) -> Figures:
+def served(items: int, users: int, folder: str) -> Figures:
     """Memory of a service that starts from a snapshot and then learns and answers, and what its parts take, MiB."""
     configure_logs("error")
     compile_all()
@@ -106,7 +107,7 @@ def served(items: int, users: int, acts: int, folder: str) -> Figures:
         flow = Flow(SqliteLog(Path(place) / "log.sqlite"))
         flow.restore(Path(folder))
         after = memory("VmRSS")
-        clicks = Clicks(Shop(items, acts, users), "served")
+        clicks = Clicks(Shop(items, 2 * TURNS, users), "served")
         for _ in range(TURNS):
             event, context = clicks.next()
             flow.observe([event])
@@ -191,13 +192,13 @@ def growth(sizes: tuple[int, ...], users: bool, turns: int) -> dict[int, Figures
     with TemporaryDirectory() as folder, ProcessPoolExecutor(1, SPAWN) as process:
         for size in sizes:
             items = min(SOME_ITEMS, sizes[-1]) if users else size
-            acts = max(2 * LEARNED, 10 * size) if users else 2 * LEARNED
+            acts = max(2 * LEARNED, ACTS_EACH * size) if users else 2 * LEARNED
             crowd = size if users else FEW_USERS
             last = users and size == sizes[-1]
             work = process.submit(costs, items, crowd, acts, turns, folder if last else "")
             found[size] = work.result()
             if last:
-                found[size] |= apart(served, items, crowd, acts, folder)
+                found[size] |= apart(served, items, crowd, folder)
     return found
 
 
