@@ -129,10 +129,7 @@ class Model:
         # The item is not added to what would have been considered: among candidates of which all but one were
         # retrieved for their popularity, popularity would look like a fault. Given that the choice fell on a
         # candidate, the softmax over the candidates is exact (independence of irrelevant alternatives).
-        asked = self._asked([])
-        # Acts of the same moment (a basket's other lines) were not known when this one was chosen.
-        with self._shortlist.gathered(user, now, self.repeat, asked, before=now) as found:
-            found.learn(item, weight)
+        self._shortlist.learn(user, item, now, weight, self.repeat, self._asked([]))
 
     def slate(self, context: Context, served: Served | None = None) -> Slate:
         """Choose a slate. The state stays as it was, to the byte.
@@ -432,7 +429,7 @@ class Model:
             state.names.attributes.pop(user_id, None)
             row = state.user_number.get(user_id)
             if row is not None:
-                state.history.length[row] = 0
+                state.history.length[row] = state.passed.length[row] = 0
                 for column in (state.users.events, state.users.rating, state.users.dwell):
                     column[row] = 0
 

@@ -50,6 +50,9 @@ def test_candidates_are_distinct_and_may_be_shown_and_the_memory_is_clean_again(
             assert (found.sources > 0).all()
             assert np.isfinite(found.signals).all()
         assert (found._scratch.slot == -1).all()
+        assert not found._scratch.mark.any()
+        assert not found._scratch.likely.any()
+        assert not found._scratch.likeness.any()
 
 
 def crowd(items: int) -> Flow:
@@ -71,7 +74,9 @@ def crowd(items: int) -> Flow:
 def considered(flow: Flow, user: str) -> dict[str, set[str]]:
     """What a request considers before it is widened, and which retrievers found it."""
     model, state = flow.model, flow.model.state
-    asked = np.concatenate([np.zeros(0, np.int32), *model._proposed(Context(user, now=NOW + 9001), [])])
+    asked = np.concatenate(
+        [np.zeros(0, np.int32), *model._proposed(Context(user, now=NOW + 9001), model.retrievers, [])]
+    )
     with model._shortlist.gathered(state.user_number.get(user, -1), NOW + 9001, False, asked) as found:
         pairs = zip(found.items.tolist(), found.sources.tolist(), strict=True)
         return {

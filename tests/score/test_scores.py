@@ -98,6 +98,5 @@ def test_learning_a_choice_raises_its_probability() -> None:
     for item in (3, 11, 19):
         before = probability(item)
         for _ in range(3):
-            with found.gathered(user, NOW + 99, True, np.arange(20, dtype=np.int32)):
-                found.learn(item, 1.0)
+            found.learn(user, item, NOW + 99, 1.0, True, np.arange(20, dtype=np.int32))
         assert probability(item) > before

@@ -15,7 +15,9 @@ from instep.files import demo_source
 from instep.serve.app import App, open_app
 
 RATINGS = 1500
-GREEDY = {"policy": "greedy"}  # what is asserted here is what was learned, not where the default policy explores
+GREEDY = {
+    "policy": "greedy"
+}  # what is asserted here is what was learned, not where the default policy explores
 
 
 def shown(slate: Slate) -> list[str]:

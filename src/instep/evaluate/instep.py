@@ -103,7 +103,7 @@ class Instep:
 
     def weights(self) -> dict[str, float]:
         """The ranker's shared weights by signal, as they stand."""
-        return dict(zip(SIGNALS, self.flow.model.state.weights.shared.tolist(), strict=True))
+        return dict(zip(SIGNALS, self.flow.model.state.weights.shared[1].tolist(), strict=True))
 
     def _event(self, number: int, user: int, item: int, t: float, value: float) -> Feedback:
         kind = self._stream.kind[number]

@@ -32,6 +32,7 @@ from instep.learn.positive import (
     advance_time,
     count_taken,
     enter_head,
+    keep_taker,
     move_vectors,
     relate_pairs,
     sum_dense,
@@ -189,6 +190,7 @@ class FastLearner:
         n = state.n_items
         count_taken(state.items, state.clock, state.trending, item, weight, len(recent), n)
         enter_head(state.items, state.head, item)
+        keep_taker(state.takers, item, user)
         relate_pairs(state.items, state.neighbours, item, recent, weight)
         sum_dense(state.items, state.head, item, recent, weight)
         move_vectors(state.items, state.clock, item, recent, int(state.users.seed[user]), n)
@@ -252,6 +254,7 @@ class FastLearner:
         ]
         cells.sort(key=lambda cell: cell[0])
         state.history.length[[user, session]] = 0
+        state.passed.length[session] = 0
         state.history = with_cells(state.history, 4 * len(cells) + 64)
         for _, item, values in cells:
             when, reward, kind, value = values.tolist()

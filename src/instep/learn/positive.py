@@ -17,6 +17,7 @@ from instep.state import (
     Items,
     Ragged,
     Trending,
+    append_cell,
     grow_row,
 )
 from instep.state.tables import F32, F64, I32, U64
@@ -25,6 +26,7 @@ PAIR_HISTORY = 40
 PAIR_DECAY = 0.9
 TOGETHER_DECAY = 0.97
 NEIGHBOURS = 512
+TAKERS = 64
 DENSE_HISTORY = 30
 DENSE_TOGETHER = 200
 VECTOR_HISTORY = 20
@@ -166,6 +168,16 @@ def relate_pairs(items: Items, neighbours: Ragged, item: int, recent: I32, weigh
         items.lead[other] += np.float32(near)
         near *= PAIR_DECAY
         close *= TOGETHER_DECAY
+
+
+@njit(cache=True)
+def keep_taker(takers: Ragged, item: int, user: int) -> None:
+    """Note who took an item, each user once; at the limit the oldest quarter is dropped."""
+    start = takers.start[item]
+    for k in range(start, start + takers.length[item]):
+        if takers.ids[k] == user:
+            return
+    append_cell(takers, item, user, TAKERS)
 
 
 @njit(cache=True)

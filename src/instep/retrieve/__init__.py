@@ -1,17 +1,17 @@
 """Context to candidates."""
 
-from instep.retrieve.filters import compile_filter
-from instep.retrieve.gather import (
+from instep.retrieve.candidates import (
     FROM_ASKED,
     FROM_TEXT,
     MOST,
     SOURCES,
     Request,
     Scratch,
-    gather,
+    Tables,
     new_scratch,
-    release,
 )
+from instep.retrieve.filters import compile_filter
+from instep.retrieve.gather import gather, release
 from instep.retrieve.text import nearest_items, text_profile
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "SOURCES",
     "Request",
     "Scratch",
+    "Tables",
     "compile_filter",
     "gather",
     "nearest_items",

@@ -2,110 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numba import njit
 
 from instep.learn.histories import REWARD
 from instep.learn.positive import BACKWARD, FORWARD, TOGETHER
-from instep.state import DECAYS, HEAD_SLOTS, Head, Items, Ragged, Trending
-from instep.state.tables import F32, I32
+from instep.retrieve.alike import note_alike, walk_alike
+from instep.retrieve.candidates import (
+    AGAIN,
+    AGAIN_COUNT,
+    AROUND,
+    DIRECTED,
+    DISLIKED,
+    EVIDENCE,
+    FROM_AGAIN,
+    FROM_CATEGORY,
+    FROM_DENSE,
+    FROM_FRESH,
+    FROM_NEIGHBOURS,
+    FROM_TRENDING,
+    NEXT,
+    PASSED,
+    PASSED_LATELY,
+    SHARED,
+    SYMMETRIC,
+    Request,
+    Scratch,
+    Tables,
+    consider,
+)
+from instep.state import DECAYS, Head, Items, Ragged
+from instep.state.tables import I32
 
-MOST: Final = 2048
 READ_HISTORY: Final = 40
 AGAIN_HISTORY: Final = 200
-(NEXT, AROUND, SHARED, SYMMETRIC, DIRECTED, DISLIKED, AGAIN, AGAIN_COUNT) = range(8)
-EVIDENCE: Final = 8
-
-SOURCES: Final = ("neighbours", "trending", "category", "fresh", "text", "dense", "again", "asked")
-(FROM_NEIGHBOURS, FROM_TRENDING, FROM_CATEGORY, FROM_FRESH, FROM_TEXT, FROM_DENSE, FROM_AGAIN, FROM_ASKED) = (
-    1 << k for k in range(len(SOURCES))
-)
-
+FAINT_LEAST: Final = 128
 NEXT_DECAY = np.float32(0.8)
 AROUND_DECAY = np.float32(0.85)
 SHARED_DECAY = np.float32(0.95)
 DENSE_DECAY = np.float32(0.9)
 _AGAIN_DECAY = np.float32(0.9)
 BACK = np.float32(0.5)
-
-
-class Scratch(NamedTuple):
-    """Working memory of one request, reused; never part of the state.
-
-    Args:
-        slot: int32 (n,), place among the candidates, -1 if none, -2 if not allowed.
-        items: int32 (MOST,), the candidates.
-        evidence: float32 (MOST, EVIDENCE), raw sums.
-        sources: int32 (MOST,), bits by SOURCES.
-        dense: float32 (2, HEAD_SLOTS).
-    """
-
-    slot: I32
-    items: I32
-    evidence: F32
-    sources: I32
-    dense: F32
-
-
-def new_scratch(items: int) -> Scratch:
-    """Working memory for a catalogue of up to `items`."""
-    return Scratch(
-        np.full(items, -1, np.int32),
-        np.zeros(MOST, np.int32),
-        np.zeros((MOST, EVIDENCE), np.float32),
-        np.zeros(MOST, np.int32),
-        np.zeros((2, HEAD_SLOTS), np.float32),
-    )
-
-
-class Request(NamedTuple):
-    """What the kernels need to know of a request.
-
-    Args:
-        user: row of the user, -1 if unknown.
-        now: seconds.
-        repeat: whether consumed items may come back.
-        recent: int32 (m,), liked items, newest first.
-        refused: int32 (r,), refused items, newest first.
-        asked: int32 (a,), items to consider whatever happens (text hits, a category's items, a learned item).
-        asked_source: the source bit of `asked`.
-        browsed: int32 (c,), category numbers whose trending items are wanted.
-    """
-
-    user: int
-    now: float
-    repeat: bool
-    recent: I32
-    refused: I32
-    asked: I32
-    asked_source: int
-    browsed: I32
-
-
-@njit(cache=True)
-def _consider_all(items: Items, scratch: Scratch, m: int, wanted: I32, now: float, source: int) -> int:
-    """Take items up as candidates unless they may not be shown; returns how many there are now.
-
-    Here and below tables are taken apart outside the loops: reading a field of a tuple counts a reference each time.
-    """
-    slot, candidates, evidence, sources = scratch.slot, scratch.items, scratch.evidence, scratch.sources
-    blocked, expires = items.blocked, items.expires
-    for item in wanted:
-        if item < 0:
-            continue
-        at = slot[item]
-        if at >= 0:
-            sources[at] |= source
-        elif at == -1 and m < MOST and blocked[item] == 0 and expires[item] > now:
-            slot[item] = m
-            candidates[m] = item
-            sources[m] = source
-            for c in range(EVIDENCE):
-                evidence[m, c] = 0.0
-            m += 1
-    return m
 
 
 @njit(cache=True, fastmath=True)
@@ -121,7 +60,7 @@ def _add_neighbours(items: Items, neighbours: Ragged, request: Request, scratch:
         often = np.float32(1.0) / np.sqrt(counts[other] + np.float32(5.0))
         wn, wa, ws = near * lead, around * lead, shared * often
         start, end = starts[other], starts[other] + lengths[other]
-        m = _consider_all(items, scratch, m, ids[start:end], request.now, FROM_NEIGHBOURS)
+        m = consider(items, scratch, m, ids[start:end], request.now, FROM_NEIGHBOURS)
         for k in range(start, end):
             at = slot[ids[k]]
             if at < 0:
@@ -160,7 +99,7 @@ def _add_dense(items: Items, head: Head, request: Request, scratch: Scratch, m: 
         square += both[k] * both[k]
     mean /= len(both)
     bar = mean + np.float32(1.5) * np.sqrt(max(square / len(both) - mean * mean, np.float32(0.0)))
-    m = _consider_all(items, scratch, m, members[both > bar], request.now, FROM_DENSE)
+    m = consider(items, scratch, m, members[both > bar], request.now, FROM_DENSE)
     candidates, evidence = scratch.items, scratch.evidence
     for c in range(m):
         slot = slots[candidates[c]]
@@ -199,7 +138,7 @@ def _mark_history(items: Items, history: Ragged, request: Request, scratch: Scra
     for at in range(start + length - 1, oldest - 1, -1):
         if slot[ids[at]] == -1 and values[at, REWARD] < 0.0:
             slot[ids[at]] = -2
-        m = _consider_all(items, scratch, m, ids[at : at + 1], request.now, FROM_AGAIN)
+        m = consider(items, scratch, m, ids[at : at + 1], request.now, FROM_AGAIN)
     a = np.float32(1.0)
     for at in range(start + length - 1, oldest - 1, -1):
         place = slot[ids[at]]
@@ -210,31 +149,71 @@ def _mark_history(items: Items, history: Ragged, request: Request, scratch: Scra
     return m
 
 
+@njit(cache=True, fastmath=True)
+def _drop_faint(items: Items, scratch: Scratch, m: int) -> int:
+    """Let go of neighbours whose every tie to the history is weaker than the neighbours' mean; returns how many stay."""
+    slot, candidates, evidence, sources = scratch.slot, scratch.items, scratch.evidence, scratch.sources
+    counts = items.taken
+    n, near, around, shared = 0, np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    for c in range(m):
+        if sources[c] & FROM_NEIGHBOURS:
+            often = np.float32(1.0) / np.sqrt(counts[candidates[c]] + np.float32(5.0))
+            near += evidence[c, NEXT]
+            around += evidence[c, AROUND] * often
+            shared += evidence[c, SHARED] * often
+            n += 1
+    if n < FAINT_LEAST:
+        return m
+    near, around, shared = near / np.float32(n), around / np.float32(n), shared / np.float32(n)
+    kept = 0
+    for c in range(m):
+        item = candidates[c]
+        if sources[c] == FROM_NEIGHBOURS and evidence[c, NEXT] < near:
+            often = np.float32(1.0) / np.sqrt(counts[item] + np.float32(5.0))
+            if evidence[c, AROUND] * often < around and evidence[c, SHARED] * often < shared:
+                slot[item] = -1
+                continue
+        if kept < c:
+            slot[item], candidates[kept], sources[kept] = kept, item, sources[c]
+            for k in range(EVIDENCE):
+                evidence[kept, k] = evidence[c, k]
+        kept += 1
+    return kept
+
+
 @njit(cache=True)
-def gather(
-    items: Items,
-    neighbours: Ragged,
-    history: Ragged,
-    head: Head,
-    trending: Trending,
-    request: Request,
-    scratch: Scratch,
-) -> int:
+def _add_passed(passed: Ragged, request: Request, scratch: Scratch) -> None:
+    if request.user < 0:
+        return
+    start = passed.start[request.user]
+    for at in range(start, start + passed.length[request.user]):
+        place = scratch.slot[passed.ids[at]]
+        if place >= 0:
+            scratch.evidence[place, PASSED] = passed.values[at, 0]
+            scratch.evidence[place, PASSED_LATELY] = passed.values[at, 1]
+
+
+@njit(cache=True)
+def gather(items: Items, tables: Tables, request: Request, scratch: Scratch) -> int:
     """Fill `scratch` with candidates and their evidence; returns how many (m <= MOST).
 
     Nothing but `scratch` is written. `release` must follow when the candidates have been used.
     """
-    now = request.now
-    m = _mark_history(items, history, request, scratch, 0)
-    m = _consider_all(items, scratch, m, request.asked, now, request.asked_source)
+    now, trending = request.now, tables.trending
+    m = _mark_history(items, tables.history, request, scratch, 0)
+    m = consider(items, scratch, m, request.asked, now, request.asked_source)
     for d in range(DECAYS + 1):
-        m = _consider_all(items, scratch, m, trending.overall[d], now, FROM_TRENDING)
+        m = consider(items, scratch, m, trending.overall[d], now, FROM_TRENDING)
     for c in request.browsed:
-        m = _consider_all(items, scratch, m, trending.category[c], now, FROM_CATEGORY)
-    m = _consider_all(items, scratch, m, trending.fresh, now, FROM_FRESH)
-    m = _add_neighbours(items, neighbours, request, scratch, m)
-    m = _add_dense(items, head, request, scratch, m)
-    _add_refused(items, neighbours, request, scratch)
+        m = consider(items, scratch, m, trending.category[c], now, FROM_CATEGORY)
+    m = consider(items, scratch, m, trending.fresh, now, FROM_FRESH)
+    m, reached, total = walk_alike(items, tables.takers, tables.history, request, scratch, m)
+    m = _add_neighbours(items, tables.neighbours, request, scratch, m)
+    m = _add_dense(items, tables.head, request, scratch, m)
+    note_alike(scratch, reached, total)
+    m = _drop_faint(items, scratch, m)
+    _add_refused(items, tables.neighbours, request, scratch)
+    _add_passed(tables.passed, request, scratch)
     return m
 
 

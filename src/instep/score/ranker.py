@@ -1,10 +1,13 @@
 """The online ranker: linear in the signals, with weights that depend on how much is known.
 
 A weight is the sum of a shared part and a part of its cell (how long the user's history is, how often the item was
-taken). Learning is one step of softmax regression over the candidates really considered, AdaGrad-scaled. The
-diagonal of the accumulated Fisher information is the posterior's precision, from which Thompson sampling draws.
+taken). Learning is one step of softmax regression over the candidates really considered: of second order for the
+shared part, whose signals overlap (an extended Kalman filter with a drift, so that it never stops learning), scaled by
+AdaGrad for the cells. The diagonal of the accumulated Fisher information is the posterior's precision, from which
+Thompson sampling draws.
 
-Source: McFadden 1974 (conditional logit); Duchi et al. 2011 (AdaGrad); Chapelle and Li 2011 (diagonal Laplace).
+Source: McFadden 1974 (conditional logit); Ollivier 2018 (the online natural gradient is a Kalman filter); Duchi et al.
+2011 (AdaGrad); Chapelle and Li 2011 (diagonal Laplace).
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from instep.retrieve.gather import Scratch
+from instep.retrieve.candidates import Scratch
 from instep.score.signals import SIGNALS, WIDTH
 from instep.state import Items, Weights
 from instep.state.tables import F32, I64
@@ -24,13 +27,15 @@ ITEM_STARTS: Final = (1, 6, 50)
 SESSION_SECONDS: Final = 3600.0
 USER_CELLS: Final = 2 * len(USER_STARTS) + 1
 ITEM_CELLS: Final = len(ITEM_STARTS) + 1
-RATE: Final = 0.05
+DRIFT: Final = 1e-6
+SHARED_PRECISION: Final = 30.0
 CELL_RATE: Final = 0.03
 MOMENTUM_RATE: Final = 0.1
 MOMENTUM_DECAY: Final = 0.002
 PRIOR_PRECISION: Final = 10.0
 LEAST_PROBABILITY: Final = 1e-4
 FIRST_SQUARES: Final = 1.0
+STRANGERS, KNOWN = 0, 1
 
 PRIOR: Final = {
     "popular_3000_events": 0.15,
@@ -50,27 +55,30 @@ PRIOR: Final = {
     "disliked": -0.3,
     "again": 0.5,
     "momentum": 1.0,
+    "alike": 0.3,
+    "passed_lately": -0.2,
 }
 
 # A user without history: nothing but popularity speaks, above all what others took first.
 PRIOR_WITHOUT_HISTORY: Final = {
-    "popular_3000_events": 0.15,
-    "popular_week": 0.15,
+    **PRIOR,
+    "popular_3000_events": 0.3,
+    "popular_week": 0.3,
     "popular_ever": 0.3,
-    "popular_stage": 0.6,
+    "popular_stage": 0.9,
 }
 
 
 def new_weights() -> Weights:
     """The prior: what any stream may expect before it has shown anything of its own."""
-    shared = np.array([PRIOR.get(name, 0.0) for name in SIGNALS], np.float32)
+    priors = (PRIOR_WITHOUT_HISTORY, PRIOR)
+    shared = np.array([[prior.get(name, 0.0) for name in SIGNALS] for prior in priors], np.float32)
     cells = (USER_CELLS, ITEM_CELLS, WIDTH)
-    cell = np.zeros(cells, np.float32)
-    cell[0] = [PRIOR_WITHOUT_HISTORY.get(name, 0.0) for name in SIGNALS]
+    covariance = np.eye(WIDTH, dtype=np.float32) / np.float32(SHARED_PRECISION)
     return Weights(
         shared,
-        cell,
-        np.full(WIDTH, FIRST_SQUARES, np.float32),
+        np.zeros(cells, np.float32),
+        np.stack([covariance, covariance]),
         np.full(cells, FIRST_SQUARES, np.float32),
         np.full(WIDTH, PRIOR_PRECISION, np.float32),
     )
@@ -125,12 +133,12 @@ def score(
         noise: float32 (WIDTH,), added to the shared weights (zero for greedy).
         scores: float32 (>= m,), overwritten.
     """
-    u = cell_of_user
+    u, group = cell_of_user, min(cell_of_user, KNOWN)
     candidates, counts = scratch.items, items.taken
     table = np.empty((ITEM_CELLS, WIDTH), np.float32)
     for b in range(ITEM_CELLS):
         for f in range(WIDTH):
-            table[b, f] = weights.shared[f] + weights.cell[u, b, f] + noise[f]
+            table[b, f] = weights.shared[group, f] + weights.cell[u, b, f] + noise[f]
     for c in range(m):
         b = item_cell(counts[np.uintp(candidates[c])])
         z = np.float32(0.0)
@@ -193,21 +201,34 @@ def learn_choice(
             mean[f] += p * x[c, f]
             square[f] += p * x[c, f] * x[c, f]
     w = np.float32(weight)
-    shared, cell = weights.shared, weights.cell[u]
-    shared_squares, cell_squares, precision = (
-        weights.shared_squares,
-        weights.cell_squares[u],
-        weights.precision,
-    )
+    cell, cell_squares, precision = weights.cell[u], weights.cell_squares[u], weights.precision
     for f in range(WIDTH):
-        total = w * (x[chosen, f] - mean[f])
-        shared_squares[f] += total * total
-        shared[f] += np.float32(RATE) * total / np.sqrt(shared_squares[f])
         precision[f] += w * max(square[f] - mean[f] * mean[f], np.float32(0.0))
+        mean[f] = w * (x[chosen, f] - mean[f])
         for b in range(ITEM_CELLS):
             g = gradient[b, f] * w
             cell_squares[b, f] += g * g
             cell[b, f] += np.float32(CELL_RATE) * g / np.sqrt(cell_squares[b, f])
+    group = min(u, KNOWN)
+    _turn(weights.shared[group], weights.covariance[group], mean)
+
+
+@njit(cache=True, fastmath=True)
+def _turn(shared: F32, covariance: F32, gradient: F32) -> None:
+    """One step of second order; the gradient's own square is the information that the choice brought."""
+    turned = np.zeros(WIDTH, np.float32)
+    for f in range(WIDTH):
+        for g in range(WIDTH):
+            turned[f] += covariance[f, g] * gradient[g]
+    told = np.float32(1.0)
+    for f in range(WIDTH):
+        told += turned[f] * gradient[f]
+    for f in range(WIDTH):
+        step = turned[f] / told
+        shared[f] += step
+        for g in range(WIDTH):
+            covariance[f, g] -= step * turned[g]
+        covariance[f, f] += np.float32(DRIFT)
 
 
 @njit(cache=True, fastmath=True)
@@ -231,7 +252,7 @@ def score_draws(
     candidates, counts = scratch.items, items.taken
     draws = len(noise)
     out = np.empty((draws, len(places)), np.float32)
-    still = weights.shared + weights.cell[u]
+    still = weights.shared[min(u, KNOWN)] + weights.cell[u]
     deviations = np.empty(
         (WIDTH, draws), np.float32
     )  # a row a signal: the inner loop runs over all draws at once
@@ -268,5 +289,7 @@ def addends(
         mean = np.float32(0.0)
         for c in range(m):
             mean += x[c, f]
-        out[f] = (weights.shared[f] + weights.cell[u, b, f]) * (x[place, f] - mean / np.float32(m))
+        out[f] = (weights.shared[min(u, KNOWN), f] + weights.cell[u, b, f]) * (
+            x[place, f] - mean / np.float32(m)
+        )
     return out

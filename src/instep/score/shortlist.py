@@ -13,6 +13,7 @@ from instep.retrieve import (
     FROM_TEXT,
     MOST,
     Request,
+    Tables,
     gather,
     nearest_items,
     new_scratch,
@@ -21,6 +22,7 @@ from instep.retrieve import (
 )
 from instep.retrieve.gather import READ_HISTORY
 from instep.retrieve.text import PROBES
+from instep.score.passed import note_passed
 from instep.score.ranker import addends, learn_choice, score, score_draws, user_cell
 from instep.score.signals import WIDTH, fill_signals
 from instep.state import STAGE_STARTS, State
@@ -43,7 +45,7 @@ class Shortlist:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self._scratch = new_scratch(64)
+        self._scratch = new_scratch(64, 64)
         self._signals: F32 = np.zeros((MOST, WIDTH), np.float32)
         self._scores: F32 = np.zeros(MOST, np.float32)
         self._still: F32 = np.zeros(WIDTH, np.float32)
@@ -74,9 +76,8 @@ class Shortlist:
         repeat: bool,
         asked: I32 = _NOTHING,
         browsed: I32 = _NOTHING,
-        before: float = np.inf,
     ) -> Iterator[Shortlist]:
-        """Hold the candidates for a user while the block runs.
+        """Hold the candidates for a user, with their signals, while the block runs.
 
         Args:
             user: row, -1 for an unknown one.
@@ -84,11 +85,51 @@ class Shortlist:
             repeat: whether consumed items may come back.
             asked: int32 (a,), items to consider whatever happens.
             browsed: int32 (c,), categories whose trending items are wanted.
-            before: acts from then on are left out of the history, seconds.
         """
+        request = self._gather(user, now, repeat, asked, browsed)
+        try:
+            self._fill(request)
+            yield self
+        finally:
+            release(self.state.history, request, self._scratch, self.size)
+
+    def learn(self, user: int, item: int, now: float, weight: float, repeat: bool, asked: I32) -> None:
+        """One ranker step: a user took `item`, not the other candidates. Nothing if it is no candidate.
+
+        Acts of the same moment (a basket's other lines) were not known when this one was chosen.
+
+        Args:
+            user, item: rows.
+            now: of the act, seconds.
+            weight: of the act.
+            repeat, asked: as for `gathered`.
+        """
+        request = self._gather(user, now, repeat, asked, before=now)
+        try:
+            place = int(self._scratch.slot[item])
+            if place < 0:
+                return
+            self._fill(request)
+            weights, items, scores = self.state.weights, self.state.items, self.scores()
+            learn_choice(
+                weights, items, self._scratch, self._signals, self.size, place, self.cell, weight, scores
+            )
+            note_passed(self.state.passed, user, self._scratch, scores, self.size, place)
+        finally:
+            release(self.state.history, request, self._scratch, self.size)
+
+    def _gather(
+        self,
+        user: int,
+        now: float,
+        repeat: bool,
+        asked: I32,
+        browsed: I32 = _NOTHING,
+        before: float = np.inf,
+    ) -> Request:
+        """Candidates and their evidence; `release` must follow. Args: before: later acts are left out, seconds."""
         state = self.state
-        if len(self._scratch.slot) < len(state.items.taken):
-            self._scratch = self._scratch._replace(slot=np.full(len(state.items.taken), -1, np.int32))
+        self._make_room()
         self.recent = recent_items(state.history, user, HISTORY, -1, True, before)
         self.cell = user_cell(len(self.recent), now - self._newest(user, before))
         refused = recent_items(state.history, user, REFUSED, -1, False, before)
@@ -100,17 +141,21 @@ class Shortlist:
             hits = nearest_items(state.items, text.centre, text.members, profile, TEXT_HITS, probes)
             asked = np.concatenate([asked, hits]) if len(asked) else hits
         request = Request(user, now, repeat, self.recent, refused, asked, FROM_TEXT, browsed)
-        self.size = gather(
-            state.items, state.neighbours, state.history, state.head, state.trending, request, self._scratch
+        tables = Tables(
+            state.neighbours, state.takers, state.history, state.passed, state.head, state.trending
         )
-        try:
-            categories = len(state.names.categories)
-            fill_signals(
-                state.items, state.clock, request, self._scratch, self.size, categories, self._signals
-            )
-            yield self
-        finally:
-            release(state.history, request, self._scratch, self.size)
+        self.size = gather(state.items, tables, request, self._scratch)
+        return request
+
+    def _fill(self, request: Request) -> None:
+        state, categories = self.state, len(self.state.names.categories)
+        fill_signals(state.items, state.clock, request, self._scratch, self.size, categories, self._signals)
+
+    def _make_room(self) -> None:
+        """Working memory for every item and user that the tables have room for."""
+        items, users = len(self.state.items.taken), len(self.state.users.events)
+        if len(self._scratch.slot) < items or len(self._scratch.met) < users:
+            self._scratch = new_scratch(items, users)
 
     def _newest(self, user: int, before: float) -> float:
         """Time of a user's newest act before a moment, seconds; -inf when there is none."""
@@ -150,17 +195,6 @@ class Shortlist:
         """
         weights, items = self.state.weights, self.state.items
         return score_draws(weights, items, self._scratch, self._signals, places, self.cell, noise)
-
-    def learn(self, item: int, weight: float) -> None:
-        """One ranker step: `item` was taken, the other candidates were not. Nothing if it is no candidate."""
-        place = self._scratch.slot[item]
-        if place < 0:
-            return
-        scores = self.scores()
-        weights, items = self.state.weights, self.state.items
-        learn_choice(
-            weights, items, self._scratch, self._signals, self.size, int(place), self.cell, weight, scores
-        )
 
     def addends(self, place: int) -> F32:
         """float32 (WIDTH,), what each signal adds to one candidate's score above the candidates' mean."""

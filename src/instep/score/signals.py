@@ -8,19 +8,22 @@ import numpy as np
 from numba import njit
 
 from instep.learn.positive import PAIR_DECAY, VECTOR_HISTORY, stage_of
-from instep.retrieve.gather import (
+from instep.retrieve.candidates import (
     AGAIN,
     AGAIN_COUNT,
+    ALIKE,
     AROUND,
     DIRECTED,
     DISLIKED,
     NEXT,
-    READ_HISTORY,
+    PASSED,
+    PASSED_LATELY,
     SHARED,
     SYMMETRIC,
     Request,
     Scratch,
 )
+from instep.retrieve.gather import READ_HISTORY
 from instep.state import CATEGORY_SLOTS, DECAYS, Clock, Items
 from instep.state.tables import F32
 
@@ -50,6 +53,9 @@ SIGNALS: Final = (
     "again_often",
     "idle",
     "momentum",
+    "alike",
+    "passed",
+    "passed_lately",
 )
 WIDTH: Final = len(SIGNALS)
 (
@@ -78,11 +84,14 @@ WIDTH: Final = len(SIGNALS)
     S_AGAIN_OFTEN,
     IDLE,
     MOMENTUM,
+    S_ALIKE,
+    S_PASSED,
+    S_PASSED_LATELY,
 ) = range(WIDTH)
 TEXT_RECENT_DECAY = np.float32(0.7)
 TEXT_PROFILE_DECAY = np.float32(0.95)
 CATEGORY_DECAY = np.float32(0.95)
-LOGS: Final = DECAYS + 10  # logarithms a candidate: two vectors' full
+LOGS: Final = DECAYS + 12  # logarithms a candidate
 
 
 @njit(cache=True, fastmath=True, inline="always")
@@ -207,12 +216,18 @@ def fill_signals(
         logs[DECAYS + 7] = one + np.float32(age / 3600.0)
         idle = max(now - last_seen[i], 0.0) if last_seen[i] >= 0.0 else 1e8
         logs[DECAYS + 8] = one + np.float32(idle / 60.0)
+        logs[DECAYS + 9] = one + np.float32(300.0) * evidence[c, ALIKE]
+        logs[DECAYS + 10] = one + np.float32(10.0) * evidence[c, PASSED]
+        logs[DECAYS + 11] = one + np.float32(10.0) * evidence[c, PASSED_LATELY]
         for k in range(LOGS):
             logs[k] = fast_log(logs[k])
         x[c, CONSTANT] = 1.0
         for k in range(S_TOGETHER - POPULAR + 1):
             x[c, POPULAR + k] = logs[k]
         x[c, S_DISLIKED] = logs[DECAYS + 5]
+        x[c, S_ALIKE] = logs[DECAYS + 9]
+        x[c, S_PASSED] = logs[DECAYS + 10]
+        x[c, S_PASSED_LATELY] = logs[DECAYS + 11]
         x[c, S_AGAIN_OFTEN] = logs[DECAYS + 6]
         x[c, NEW] = np.float32(0.3) * logs[DECAYS + 7]
         x[c, IDLE] = np.float32(0.3) * logs[DECAYS + 8]

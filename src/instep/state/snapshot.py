@@ -21,7 +21,16 @@ from instep.state.state import FORMAT, Arrays, State
 
 SUFFIX: Final = ".snapshot.npz"
 PART: Final = ".part-"
-GROWING: Final = ("items.", "users.", "history.", "neighbours.", "slates.", "examination.")
+GROWING: Final = (
+    "items.",
+    "users.",
+    "history.",
+    "passed.",
+    "neighbours.",
+    "takers.",
+    "slates.",
+    "examination.",
+)
 _log = structlog.get_logger("instep.snapshot")
 
 

@@ -46,6 +46,7 @@ from instep.state.trials import Trials
 
 FORMAT = 2
 Arrays = dict[str, NDArray[Any]]
+ROOM_PER_ROW = 128  # an event can double one row of takers and one of what was passed over
 ROOM_PER_EVENT = 32768  # an event can double the rows of all the neighbours it touches (tests/learn checks)
 
 
@@ -85,6 +86,8 @@ class State:
         self.users: Users = with_room(Users, USER_COLUMNS, None, 64)
         self.history: Ragged = empty_ragged(4, np.float64)
         self.neighbours: Ragged = empty_ragged(3, np.float32)
+        self.takers: Ragged = empty_ragged(0, np.float32)
+        self.passed: Ragged = empty_ragged(2, np.float32)
         self.clock: Clock = new_clock()
         self.head: Head = new_head()
         self.trending: Trending = new_trending()
@@ -120,6 +123,7 @@ class State:
         self.names.content.append("")
         self.items = with_room(Items, ITEM_COLUMNS, self.items, row + 1)
         self.neighbours = with_rows(self.neighbours, len(self.items.taken))
+        self.takers = with_rows(self.takers, len(self.items.taken))
         self._fresh_vectors(self.items, row)
         self.items.first_seen[row] = now
         at = int(self.trending.fresh_at[0])
@@ -137,6 +141,7 @@ class State:
         self.names.users.append(user_id)
         self.users = with_room(Users, USER_COLUMNS, self.users, row + 1)
         self.history = with_rows(self.history, len(self.users.events))
+        self.passed = with_rows(self.passed, len(self.users.events))
         seed = hashlib.blake2b(user_id.encode(), digest_size=8).digest()
         self.users.seed[row] = int.from_bytes(seed, "little") >> 1
         return row
@@ -190,6 +195,8 @@ class State:
         """Make room for everything one event can add, so that compiled code never runs out."""
         self.history = with_cells(self.history, ROOM_PER_EVENT)
         self.neighbours = with_cells(self.neighbours, ROOM_PER_EVENT)
+        self.takers = with_cells(self.takers, ROOM_PER_ROW)
+        self.passed = with_cells(self.passed, ROOM_PER_ROW)
 
     def arrays(self) -> Arrays:
         """Every table cut to what is used, by dotted name; the names as MessagePack bytes. Independent of room."""
@@ -210,6 +217,8 @@ class State:
         )
         _put_ragged(out, "history", self.history, users)
         _put_ragged(out, "neighbours", self.neighbours, n)
+        _put_ragged(out, "takers", self.takers, n)
+        _put_ragged(out, "passed", self.passed, users)
         text = self.text
         for field in ("mean", "basis", "centre", "fitted"):
             out[f"text.{field}"] = getattr(text, field)
@@ -230,6 +239,8 @@ class State:
         members = _get_ragged(arrays, "text.members")
         history = with_rows(_get_ragged(arrays, "history"), len(users.events))
         neighbours = with_rows(_get_ragged(arrays, "neighbours"), len(items.taken))
+        takers = with_rows(_get_ragged(arrays, "takers"), len(items.taken))
+        passed = with_rows(_get_ragged(arrays, "passed"), len(users.events))
         clock, head = Clock(*_get(arrays, "clock", Clock)), Head(*_get(arrays, "head", Head))
         weights = Weights(*_get(arrays, "weights", Weights))
         trending = Trending(*_get(arrays, "trending", Trending))
@@ -244,6 +255,7 @@ class State:
             TextSpace(members=members, **text),
         )
         self.history, self.neighbours, self.clock, self.head = history, neighbours, clock, head
+        self.takers, self.passed = takers, passed
         self.weights, self.trending, self.solved = weights, trending, solved
         self.slates, self.examination = slates, examination
         self.slate_number, self.newest_slate = slate_numbers(slates)

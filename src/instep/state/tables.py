@@ -165,15 +165,16 @@ class Weights(NamedTuple):
     """The ranker's state.
 
     Args:
-        shared: float32 (signals,).
+        shared: float32 (2, signals), for users without history and for the others.
         cell: float32 (user cells, item cells, signals), added to `shared`.
-        shared_squares, cell_squares: sums of squared gradients, for AdaGrad.
+        covariance: float32 (2, signals, signals), of `shared`, for its second-order step.
+        cell_squares: float32 (user cells, item cells, signals), sums of squared gradients, for AdaGrad.
         precision: float32 (signals,), of the posterior of `shared`.
     """
 
     shared: F32
     cell: F32
-    shared_squares: F32
+    covariance: F32
     cell_squares: F32
     precision: F32
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from instep.retrieve.gather import SOURCES
+from instep.retrieve import SOURCES
 from instep.score.signals import SIGNALS
 from instep.serve.console import asset, assets
 

@@ -48,6 +48,9 @@ const signals = {
   text: { alone: "What the text says", from: (title) => `Text similar to ${title}` },
   new: { alone: "How long it has been here" },
   idle: { alone: "How lately somebody chose it" },
+  alike: { alone: "What people like you chose next" },
+  passed: { alone: "How often you left it for something else" },
+  passed_lately: { alone: "How often you left it lately" },
   momentum: { alone: "Chosen more than expected lately" },
   liked: { alone: "How well others like it" },
   category: { alone: "Your usual categories", from: (title) => `Same categories as ${title}` },
@@ -68,6 +71,7 @@ const sources = {
   dense: "Close to your taste",
   again: "You chose it before",
   asked: "Looked up",
+  alike: "From people like you",
   search: "Close in meaning",
   similar: "Often taken with it, or alike in text",
 };

@@ -46,6 +46,9 @@ const signals = {
   text: { alone: "文字内容", from: (title) => `文字与“${title}”相近` },
   new: { alone: "上架时间" },
   idle: { alone: "最近一次被选择的时间" },
+  alike: { alone: "与你相似的人接着选择的内容" },
+  passed: { alone: "你略过它的次数" },
+  passed_lately: { alone: "你近来略过它的次数" },
   momentum: { alone: "近来比预期更受欢迎" },
   liked: { alone: "大家的评价" },
   category: { alone: "你常选的类目", from: (title) => `与“${title}”类目相同` },
@@ -66,6 +69,7 @@ const sources = {
   dense: "贴近你的口味",
   again: "你选过它",
   asked: "按需查找",
+  alike: "来自与你相似的人",
   search: "语义相近",
   similar: "常被一起选择，或文字相近",
 };

@@ -1,0 +1,152 @@
+"""One request's candidates while they are gathered: who is asked for, what is found, the raw evidence for each."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from instep.state import HEAD_SLOTS, Head, Items, Ragged, Trending
+from instep.state.tables import F32, I32
+
+MOST: Final = 2048
+(
+    NEXT,
+    AROUND,
+    SHARED,
+    SYMMETRIC,
+    DIRECTED,
+    DISLIKED,
+    AGAIN,
+    AGAIN_COUNT,
+    ALIKE,
+    PASSED,
+    PASSED_LATELY,
+) = range(11)
+EVIDENCE: Final = 11
+
+SOURCES: Final = ("neighbours", "trending", "category", "fresh", "text", "dense", "again", "asked", "alike")
+(
+    FROM_NEIGHBOURS,
+    FROM_TRENDING,
+    FROM_CATEGORY,
+    FROM_FRESH,
+    FROM_TEXT,
+    FROM_DENSE,
+    FROM_AGAIN,
+    FROM_ASKED,
+    FROM_ALIKE,
+) = (1 << k for k in range(len(SOURCES)))
+
+
+class Scratch(NamedTuple):
+    """Working memory of one request, reused; never part of the state.
+
+    Args:
+        slot: int32 (n,), place among the candidates, -1 if none, -2 if not allowed.
+        items: int32 (MOST,), the candidates.
+        evidence: float32 (MOST, EVIDENCE), raw sums.
+        sources: int32 (MOST,), bits by SOURCES.
+        dense: float32 (2, HEAD_SLOTS).
+        mark: float32 (n,), weight of an item in the history at hand, 0 elsewhere.
+        likely: float32 (n,), what users alike took around it, 0 elsewhere.
+        reached: int32 (n,), the items with something in `likely`.
+        likeness: float32 (users,), 0 between requests.
+        met: int32 (users,), the users with something in `likeness`.
+    """
+
+    slot: I32
+    items: I32
+    evidence: F32
+    sources: I32
+    dense: F32
+    mark: F32
+    likely: F32
+    reached: I32
+    likeness: F32
+    met: I32
+
+
+def new_scratch(items: int, users: int) -> Scratch:
+    """Working memory for up to so many items and users."""
+    return Scratch(
+        np.full(items, -1, np.int32),
+        np.zeros(MOST, np.int32),
+        np.zeros((MOST, EVIDENCE), np.float32),
+        np.zeros(MOST, np.int32),
+        np.zeros((2, HEAD_SLOTS), np.float32),
+        np.zeros(items, np.float32),
+        np.zeros(items, np.float32),
+        np.zeros(items, np.int32),
+        np.zeros(users, np.float32),
+        np.zeros(users, np.int32),
+    )
+
+
+class Tables(NamedTuple):
+    """What candidates are gathered from, beside the items' own table.
+
+    Args:
+        neighbours: a row an item: what is taken with it.
+        takers: a row an item: who took it last.
+        history: a row a user: the acts.
+        passed: a row a user: what was likely and not taken.
+        head: the popular items' regressions.
+        trending: what is popular and what is new.
+    """
+
+    neighbours: Ragged
+    takers: Ragged
+    history: Ragged
+    passed: Ragged
+    head: Head
+    trending: Trending
+
+
+class Request(NamedTuple):
+    """What the kernels need to know of a request.
+
+    Args:
+        user: row of the user, -1 if unknown.
+        now: seconds.
+        repeat: whether consumed items may come back.
+        recent: int32 (m,), liked items, newest first.
+        refused: int32 (r,), refused items, newest first.
+        asked: int32 (a,), items to consider whatever happens (text hits, a category's items, a learned item).
+        asked_source: the source bit of `asked`.
+        browsed: int32 (c,), category numbers whose trending items are wanted.
+    """
+
+    user: int
+    now: float
+    repeat: bool
+    recent: I32
+    refused: I32
+    asked: I32
+    asked_source: int
+    browsed: I32
+
+
+@njit(cache=True)
+def consider(items: Items, scratch: Scratch, m: int, wanted: I32, now: float, source: int) -> int:
+    """Take items up as candidates unless they may not be shown; returns how many there are now.
+
+    Here and below tables are taken apart outside the loops: reading a field of a tuple counts a reference each time.
+    """
+    slot, candidates, evidence, sources = scratch.slot, scratch.items, scratch.evidence, scratch.sources
+    blocked, expires = items.blocked, items.expires
+    for item in wanted:
+        if item < 0:
+            continue
+        at = slot[item]
+        if at >= 0:
+            sources[at] |= source
+        elif at == -1 and m < MOST and blocked[item] == 0 and expires[item] > now:
+            slot[item] = m
+            candidates[m] = item
+            sources[m] = source
+            for c in range(EVIDENCE):
+                evidence[m, c] = 0.0
+            m += 1
+    return m
