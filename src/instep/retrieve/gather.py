@@ -151,7 +151,7 @@ def _mark_history(items: Items, history: Ragged, request: Request, scratch: Scra
 
 @njit(cache=True, fastmath=True)
 def _drop_faint(items: Items, scratch: Scratch, m: int) -> int:
-    """Let go of neighbours whose every tie to the history is weaker than the neighbours' mean; returns how many stay."""
+    """Let go of neighbours whose every tie is weaker than the neighbours' mean; returns how many candidates stay."""
     slot, candidates, evidence, sources = scratch.slot, scratch.items, scratch.evidence, scratch.sources
     counts = items.taken
     n, near, around, shared = 0, np.float32(0.0), np.float32(0.0), np.float32(0.0)
