@@ -81,7 +81,7 @@ def _walk(
             likely[item] += share
             added += share
         close *= CLOSENESS_DECAY
-    return reached, added
+    return reached, float(added)
 
 
 @njit(cache=True, fastmath=True)
@@ -128,7 +128,7 @@ def walk_alike(
         if likely[reached[x]] > mean:
             likeliest[wanted] = reached[x]
             wanted += 1
-    return consider(items, scratch, m, likeliest[:wanted], request.now, FROM_ALIKE), count, total
+    return consider(items, scratch, m, likeliest[:wanted], request.now, FROM_ALIKE), count, float(total)
 
 
 @njit(cache=True)
