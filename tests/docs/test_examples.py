@@ -95,6 +95,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
             app.observe(
                 "i9", user_id=f"u{number + 2}", type="click", slate_id=slate.slate_id, timestamp=day + 60
             )
+    arms = "".join(f'[[arms]]\nname = "{name}"\nshare = 0.5\n' for name in ("control", "wide"))
+    (place / "bolder.toml").write_text(f'name = "bolder"\n{arms}settings = {{ policy = "plackett-luce" }}\n')
     (place / "candidate.toml").write_text('[recommend]\npolicy = "greedy"\n')
     CliRunner().invoke(main, ["keys", "add", str(place / "shop.instep"), "first"], catch_exceptions=False)
     return place
