@@ -89,6 +89,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         app.put_item("i9", title="Green tea")
         app.observe("i9", user_id="u1", type="click")
         app.observe("i9", session="a1b2", type="click")
+        app.observe("i9", user_id="u1", type="purchase", event_id="order-1234")
         for number in range(3):  # slates of some day, for `instep evaluate`
             day = 1_715_000_000.0 + 3600 * number
             slate = app.recommend(user_id=f"u{number + 2}", now=day, request_id=f"slate-{number}")

@@ -31,7 +31,7 @@ from instep.flow import Certificate, Flow, Settings
 from instep.guard import Limits, check_record
 from instep.log import Log, open_log
 from instep.policy import Surface
-from instep.reward import DEFAULT_REWARDS
+from instep.reward import DEFAULT_REWARDS, Attribution
 from instep.serve.config import FILE, Config, load_config
 from instep.serve.encoding import Encoding
 from instep.serve.experiments import Experiments
@@ -385,6 +385,14 @@ class Texts:
         return state.names.content[row] if row is not None and state.items.text_known[row] else ""
 
 
+def attribution_of(config: Config) -> Attribution:
+    """How acts are joined to slates."""
+    given = config.attribution
+    return Attribution(
+        given.window_seconds, dict(given.windows), given.session_seconds, given.discount, given.slates
+    )
+
+
 def flow_settings(config: Config) -> Settings:
     """What the flow needs of the configuration."""
     recommend, given = config.recommend, config.limits
@@ -405,6 +413,7 @@ def flow_settings(config: Config) -> Settings:
         scorers=recommend.scorers,
         repeat=recommend.repeat,
         rewards=dict(config.rewards),
+        attribution=attribution_of(config),
         auto_create_users=recommend.auto_create_users,
         auto_create_items=recommend.auto_create_items,
         limits=limits,

@@ -20,6 +20,7 @@ COMMANDS = {
     "verify": ("verify", "Replay the log and compare the model's state."),
     "replay": ("replay", "Test, then learn: how good would the recommendations have been?"),
     "evaluate": ("evaluate", "What would another policy have earned? Estimated from the log alone."),
+    "rewards": ("rewards", "How an act became its number, and how far down users look."),
     "experiment": ("experiment", "Compare policies and plugins on live traffic."),
     "simulate": ("simulate", "Let policies play in a shop whose truth is known."),
     "probe": ("probe", "Say what this machine has: packages, models, disk, ports."),

@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from instep.domain import ConfigError
 from instep.policy import BUDGET
+from instep.reward import Attribution
 
 FILE = "instep.toml"
 PREFIX = "INSTEP_"
@@ -92,6 +93,38 @@ class SurfaceSection(Section):
     budget: Finite | None = Field(default=None, ge=0, le=1)
     explore: bool = True
     parameters: dict[Word, Finite | Word] = Field(default_factory=dict)
+
+
+class AttributionSection(Section):
+    """Which slate an act is credited to."""
+
+    window_seconds: Finite = Field(
+        default=Attribution().window,
+        gt=0,
+        description="when a slate is judged: what earned nothing by then counts as a refusal; also how long an act is "
+        "credited to a slate if its type has no window of its own",
+    )
+    windows: dict[Word, Annotated[Finite, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="seconds by type of feedback, over the usual: like, dislike, share and cart a day, rating and "
+        "purchase 7 days, return 30 days",
+    )
+    session_seconds: Finite = Field(
+        default=Attribution().session,
+        gt=0,
+        description="a session is over after so long; within it the same act on the same item counts once",
+    )
+    discount: Finite = Field(
+        default=Attribution().discount,
+        ge=0,
+        le=1,
+        description="share of a slate's reward that the slate before it in the session gets",
+    )
+    slates: int = Field(
+        default=Attribution().slates,
+        ge=64,
+        description="how many slates, the newest of all users, may still be credited; each takes 0.5 KiB",
+    )
 
 
 class LimitsSection(Section):
@@ -178,6 +211,7 @@ class Config(BaseSettings):
         description="what is compared on live traffic: arms with their shares and settings, by the experiment's name "
         "([experiments](experiments.md))",
     )
+    attribution: AttributionSection = AttributionSection()
     log: LogSection = LogSection()
     recommend: RecommendSection = RecommendSection()
     limits: LimitsSection = LimitsSection()
