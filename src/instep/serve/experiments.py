@@ -91,6 +91,8 @@ class Experiments:
 
     def watch(self) -> None:
         """From now on, end every experiment in which an arm does harm, as soon as the counts say so."""
+        if self._trials.promoted:  # they win over the configuration, which somebody may wonder about
+            _log.info("promoted settings are in force", experiments=list(self._trials.promoted))
         self._flow.log.subscribe(self._stop_harmful)
         self._stop_harmful(())
 
