@@ -21,6 +21,9 @@ from instep.serve.verifying import log_file
 from instep.state import State
 from instep.state.snapshot import read_newest
 
+USUAL_PLACES = 10
+"""So many places of the usual curve are told where nothing is known."""
+
 
 class SurfaceCurve(msgspec.Struct, frozen=True):
     """How far down users look at slates of one surface.
@@ -100,9 +103,8 @@ def learned_rewards(place: Folder, report: Report) -> State:
 def curves(state: State) -> list[SurfaceCurve]:
     """How far down users look, for each surface, as far as slates have gone."""
     table = state.examination
-    kept = [
-        int(np.flatnonzero(shown.any(0)).max(initial=9)) + 1 for shown in table.shown
-    ]  # places that a slate had, at least ten
+    shown = [np.flatnonzero(each.any(0)) for each in table.shown]
+    kept = [int(places[-1]) + 1 if len(places) else USUAL_PLACES for places in shown]
     return [
         SurfaceCurve(
             name,
