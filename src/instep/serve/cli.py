@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "What would another policy have earned? Estimated from the log alone."),
     "rewards": ("rewards", "How an act became its number, and how far down users look."),
     "experiment": ("experiment", "Compare policies and plugins on live traffic."),
+    "reinforce": ("reinforce", "Teach a policy by the slates of the log."),
     "simulate": ("simulate", "Let policies play in a shop whose truth is known."),
     "probe": ("probe", "Say what this machine has: packages, models, disk, ports."),
     "keys": ("keys", "Add, list and revoke API keys."),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -56,8 +56,8 @@ class RecommendSection(Section):
     policy: Word = Field(
         default="thompson",
         description="`thompson`, `epsilon-greedy`, `plackett-luce` and `linucb` explore and say with which "
-        "probability, `greedy` takes the best, `pessimistic` the surest; or the name of an installed plugin "
-        "(entry-point group `instep.policies`)",
+        "probability, `reinforce` does so as it was taught, `greedy` takes the best, `pessimistic` the surest; "
+        "or the name of an installed plugin (entry-point group `instep.policies`)",
     )
     budget: Finite = Field(
         default=BUDGET,
@@ -192,6 +192,8 @@ class Config(BaseSettings):
         frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=False
     )
 
+    _folder: Path | None = PrivateAttr(None)
+
     encoder: Word = Field(
         default="auto",
         description="`auto` (by the catalogue's languages), `english`, `multilingual`, `none`, a folder, a "
@@ -217,6 +219,11 @@ class Config(BaseSettings):
     limits: LimitsSection = LimitsSection()
     serve: ServeSection = ServeSection()
     snapshot: SnapshotSection = SnapshotSection()
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder whose settings these are."""
+        return self._folder
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -272,7 +279,9 @@ def load_config(folder: Path | None = None, overrides: Mapping[str, Any] | None 
         if variable.upper().startswith(PREFIX):
             _check_known(variable.upper().removeprefix(PREFIX).split("__")[0].lower(), variable)
     try:
-        return Layered(**dict(overrides or {}))
+        config = Layered(**dict(overrides or {}))
+        config._folder = folder
+        return config
     except ValidationError as error:
         raise ConfigError("; ".join(_explained(fault, path, table) for fault in error.errors())) from None
     except SettingsError as error:
