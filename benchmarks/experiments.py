@@ -212,7 +212,7 @@ def claims_of(found: dict[str, float]) -> list[dict[str, Any]]:
         claim("slates of a split for one of interleaving, to the same verdict, at least", saved, 5.0, least),
         claim("a slate's p50 under an experiment, of one under none", under, 1.1, most),
         claim("a mixed slate's p50, of an ordinary one", mixed, 2.5, most),
-        claim("microseconds to count a record", found["count"], 30.0, most),
+        claim("microseconds to count a record", found["count"], 20.0, most),
     ]
 
 
