@@ -9,14 +9,19 @@ kind of user. Three worlds: one item is shown; places earn by their own items (s
 below items that satisfied. A fourth, with rare clicks, is shown and not claimed: there the model of rewards cannot
 help, since nearly all noise is that of the click. 5,000 logs, 600 with `--quick`; the standard error of a coverage of
 0.95 is 0.003 and 0.009. Estimators, intervals and the model of rewards are Instep's own functions. What errors are
-compared with is the first row of each world: IPS of the single choice, or of the whole slate.
+compared with is the first row of each world: IPS of the single choice, or of the whole slate. The second table is of
+500 logs (20 with `--quick`) that go one by one through what `instep evaluate` calls, tuned limits included, and says
+how often its verdict is wrong; "no change" is the logging policy judged as if it were a candidate.
 """
 
 from __future__ import annotations
 
+if __name__ == "coverage":  # Numba looks for the package of this name, and finds this folder first
+    raise ImportError("this is a benchmark, not the package `coverage`")
+
 import argparse
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import permutations
 from typing import Final
 
@@ -27,11 +32,14 @@ from rich.table import Table
 
 from instep.evaluate.offpolicy import (
     Rounds,
+    Spread,
     cascade_dr,
     cascade_ips,
     dr,
     ips,
+    judge,
     pseudo_inverse,
+    single_choices,
     slate_ips,
     sndr,
     snips,
@@ -255,6 +263,48 @@ def run(world: World, logs: int, seed: int) -> dict[str, Score]:
     return scores
 
 
+def judged(world: World, logs: int, seed: int, same: bool = False) -> tuple[dict[str, float], float]:
+    """Logs of single choices through `judge`, one after the other.
+
+    Args:
+        world: of one place.
+        logs: how many.
+        seed: of the draws.
+        same: whether the logging policy is the candidate, so that any gain is a mistake.
+
+    Returns:
+        The share of logs in which each estimator's interval holds the truth; the share of wrong verdicts.
+    """
+    kinds, slates, rewards = draw(world, logs, np.random.default_rng(seed))
+    items = world.slates[:, 0]
+    wanted = world.logging if same else world.candidate
+    earned = [float((share * world.mean[..., 0]).sum() / KINDS) for share in (wanted, world.logging)]
+    gain = earned[0] - earned[1]
+    kind, item = (index.reshape(-1).astype(np.int32) for index in np.indices((KINDS, ITEMS)))
+    held: dict[str, list[bool]] = {}
+    wrong = []
+    for log in range(logs):
+        of, slate, none = kinds[log], slates[log], np.zeros_like(kind)
+        shown = items[slate].astype(np.int32)
+        spread = Spread(
+            of.astype(np.int32), kind, none, none, items[item].astype(np.int32), wanted.reshape(-1)
+        )
+        choices = single_choices(
+            shown,
+            np.zeros_like(shown),
+            rewards[log, :, 0],
+            world.logging[of, slate],
+            wanted[of, slate],
+            spread,
+        )
+        user = np.repeat(np.arange(USERS, dtype=np.int32), EACH)
+        verdict = judge(replace(choices, user=user), log)
+        for each in verdict.estimates:
+            held.setdefault(each.name, []).append(each.interval.low <= earned[0] <= each.interval.high)
+        wrong.append((verdict.says == "better" and gain <= 0) or (verdict.says == "worse" and gain >= 0))
+    return {name: float(np.mean(each)) for name, each in held.items()}, float(np.mean(wrong))
+
+
 def main() -> None:
     """Print the table and the claims."""
     parser = argparse.ArgumentParser(
@@ -287,7 +337,18 @@ def main() -> None:
             )
             if world.name in CLAIMED and (place > 0 or world.name == "cascade"):
                 claims += claim(f"{name}, {world.name}", coverage, ratio, name)
-    Console(width=120).print(table)
+    through = Table(title="coverage through `judge`, and wrong verdicts")
+    one, rare = worlds[0], worlds[-1]
+    runs = {"one item": (one, False), "rare clicks": (rare, False)}
+    runs |= {"one item, no change": (one, True), "rare clicks, no change": (rare, True)}
+    for name, (world, same) in runs.items():
+        shares, wrong = judged(world, 20 if given.quick else 500, 2, same)
+        if not through.columns:
+            for column in ("world", *shares, "wrong verdicts"):
+                through.add_column(column)
+        through.add_row(name, *(f"{share:.3f}" for share in shares.values()), f"{wrong:.3f}")
+    Console(width=140).print(table)
+    Console(width=140).print(through)
     for each in claims:
         print(f"{'holds' if each.holds else 'MISSED'}  {each.claim}: {each.value:.3f} (target {each.target})")
     if given.json:

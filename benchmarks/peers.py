@@ -4,9 +4,10 @@
 
 The stream is MovieLens-100K (from the wheel recbole 1.2.1, fetched once), replayed by the protocol of
 docs/replay.md: the same code asks every system. A peer runs in a process and an environment of its own, which is
-made under .bench/peers when it is missing, and answers over a pipe (benchmarks/adapters/); its times are taken on
-its side of the pipe, refits included. `--limit N` takes the first N events; `--quick` the first 3,000 and
-the light peers, in half a minute once their environments exist. What cannot be installed is skipped, and said so.
+made under .bench/peers when it is missing, and answers over a pipe (benchmarks/adapters/). Times are of the
+processor, since the machine may be shared, taken on the peer's side of the pipe, refits included. `--limit N` takes the
+first N events; `--quick` the first 3,000 and the light peers, in half a minute once their environments exist. What
+cannot be installed is skipped, and said so.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import contextlib
 import json
 import os
 import subprocess
+import time
 import venv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ from rich.table import Table
 from adapters.link import ASK, COUNT, LEARN, SIZES
 from instep.domain import StageError
 from instep.evaluate import Outcome, Stream, gains, replay
-from instep.evaluate.base import Float64, Int32
+from instep.evaluate.base import Float64, Int32, System
 from instep.evaluate.systems import INSTEP, NO_TEXT, make_system
 from instep.evaluate.vectors import item_vectors
 from quality import CACHE, movielens_100k
@@ -62,8 +64,8 @@ class Result:
 
     Args:
         outcome: its slates.
-        learn_ns: float64 (events after the warm-up,), nanoseconds of each update.
-        ask_ns: float64 (slates,), nanoseconds of each slate.
+        learn_ns: float64 (events after the warm-up,), nanoseconds of the processor for each update.
+        ask_ns: float64 (slates,), nanoseconds of the processor for each slate.
         mib: most memory of its process; NaN where the process is shared.
     """
 
@@ -122,6 +124,29 @@ class Piped:
         return found
 
 
+class Timed:
+    """A system of this process, timed as the peers are: by the processor's time."""
+
+    def __init__(self, system: System) -> None:
+        self.name = system.name
+        self._system = system
+        self.learn_ns: list[int] = []
+        self.ask_ns: list[int] = []
+
+    def learn(self, user: int, item: int, t: float, value: float) -> None:
+        """Pass one event on."""
+        began = time.process_time_ns()
+        self._system.learn(user, item, t, value)
+        self.learn_ns.append(time.process_time_ns() - began)
+
+    def recommend(self, user: int, t: float, k: int, exclude: Int32) -> Int32:
+        """Pass a question on."""
+        began = time.process_time_ns()
+        slate = self._system.recommend(user, t, k, exclude)
+        self.ask_ns.append(time.process_time_ns() - began)
+        return slate
+
+
 def environment(name: str) -> Path:
     """The Python of a peer's environment, made when it is missing or other packages are asked for.
 
@@ -176,8 +201,10 @@ def measure_instep(name: str, stream: Stream) -> Result:
     """Replay a stream on Instep, in this process: the flow that `instep serve` runs, over a log in memory."""
     vectors = item_vectors(stream, cache=CACHE / "vectors.sqlite") if name == INSTEP else ()
     replay(stream.first(500), make_system(name, stream, 0, vectors))  # so that no compiling is measured
-    outcome = replay(stream, make_system(name, stream, 0, vectors))
-    return Result(outcome, outcome.observe_ns, outcome.recommend_ns, outcome.peak_rss_mib)
+    timed = Timed(make_system(name, stream, 0, vectors))
+    outcome = replay(stream, timed)
+    learned = np.array(timed.learn_ns, np.float64)[-len(outcome.observe_ns) :]
+    return Result(outcome, learned, np.array(timed.ask_ns, np.float64), outcome.peak_rss_mib)
 
 
 def run(

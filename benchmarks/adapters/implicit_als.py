@@ -11,7 +11,7 @@ from implicit.als import AlternatingLeastSquares
 from link import Int32, best, run
 from scipy.sparse import csr_matrix
 
-FACTORS, REGULARISATION, ALPHA, SWEEPS, FIRST = 64, 0.5, 5.0, 15, 500
+FACTORS, REGULARISATION, ALPHA, SWEEPS, FIRST = 64, 5.0, 1.0, 15, 500
 
 
 class ImplicitAls:

@@ -10,7 +10,7 @@ from lightfm import LightFM
 from link import Int32, best, run
 from scipy.sparse import coo_matrix, identity
 
-FACTORS, RATE, EPOCHS = 32, 0.05, 3
+FACTORS, RATE, EPOCHS = 32, 0.05, 20
 
 
 class LightFmWarp:

@@ -11,7 +11,7 @@ import numpy as np
 from link import Int32, best, run
 from river import optim, reco
 
-FACTORS, RATE, NEGATIVES = 10, 0.05, 4
+FACTORS, RATE, NEGATIVES = 10, 0.02, 10
 
 
 class RiverMf:

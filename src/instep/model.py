@@ -25,7 +25,7 @@ from instep.retrieve import MOST, SOURCES, compile_filter, nearest_items
 from instep.retrieve.base import Retriever
 from instep.retrieve.gather import in_categories
 from instep.reward import Attribution, RewardTable
-from instep.score import WIDTH, Shortlist, new_weights
+from instep.score import SIGNALS, WIDTH, Shortlist, new_weights
 from instep.score.base import Scorer
 from instep.score.posterior import (
     add_item_noise,
@@ -187,6 +187,23 @@ class Model:
                 break
         return Slate(context.request_id, items, policy.name, state.offset, tuple(dict.fromkeys(degraded)))
 
+    def considered(self, user_id: str, now: float, n: int) -> tuple[I32, F32, F32]:
+        """What would be considered for a user, best first, without filters: reads only.
+
+        Args:
+            user_id: who.
+            now: when, seconds.
+            n: how many at most.
+
+        Returns:
+            Item numbers, int32 (m,); the ranker's scores, float32 (m,); the signals, float32 (m, WIDTH).
+        """
+        user = self.state.user_number.get(self.state.names.merged.get(user_id, user_id), -1)
+        with self._shortlist.gathered(user, now, self.repeat, self._asked([])) as found:
+            scores = found.scores()
+            places = best_places(scores, min(n, found.size))
+            return found.items[places].copy(), scores[places].copy(), found.signals[places].copy()
+
     def _proposed(self, context: Context, retrievers: Sequence[Retriever], degraded: list[str]) -> list[I32]:
         """What the plugins' retrievers propose."""
         proposed = [
@@ -281,7 +298,8 @@ class Model:
             rows.append(score_deviations(state.weights, found.signals[places], doubt, own)[None])
         seen = np.concatenate(rows)
         if policy.tilt is not None:
-            seen[: 1 + policy.draws] += found.signals[places] @ policy.tilt
+            tilt = np.array([policy.tilt.get(name, 0.0) for name in SIGNALS], np.float32)
+            seen[: 1 + policy.draws] += found.signals[places] @ tilt
         return seen
 
     def _allowed(self, context: Context) -> Callable[[int], bool] | None:

@@ -50,6 +50,7 @@ class Variants:
         self._surfaces = dict(surfaces)
         self._usual = usual
         self._made: dict[tuple[bytes, str], Served | InstepError] = {}
+        self._settled: dict[Policy, bool] = {}
 
     def slate(self, model: Model, context: Context) -> Slate:
         """Choose a slate as `Model.slate` does, under the arms that the user is in and what was promoted.
@@ -98,8 +99,12 @@ class Variants:
             raise made
         return made
 
-    def check(self, experiment: Experiment) -> None:
+    def check(self, experiment: Experiment, promoted: Overrides) -> None:
         """Whether every arm can be served on every surface of an experiment.
+
+        Args:
+            experiment: to be launched.
+            promoted: what is in force by promotion.
 
         Raises:
             InvalidRequest: names the arm's field.
@@ -113,7 +118,7 @@ class Variants:
                     f"no surface {arm.settings.surface!r} is configured; there are: {known}", f"{at}.surface"
                 )
             for surface in surfaces:
-                self._check_arm(experiment, arm.settings, surface, at)
+                self._check_arm(experiment, arm.settings.over(promoted), surface, at)
 
     def _check_arm(self, experiment: Experiment, settings: Overrides, surface: str, at: str) -> None:
         try:
@@ -121,11 +126,7 @@ class Variants:
         except ConfigError as error:
             raise InvalidRequest(str(error), _blamed(settings, str(error), at)) from None
         if experiment.kind == "interleave" and not is_settled(served.policy):
-            raise InvalidRequest(
-                f"policy {served.policy.name!r} draws its slates by chance, and the propensities of a mixed slate "
-                'would not be known; interleave policies that do not ("greedy"), or use kind = "split"',
-                f"{at}.policy",
-            )
+            raise InvalidRequest(_unsettled(served.policy), f"{at}.policy")
 
     def _make(self, settings: Overrides, surface: str) -> Served:
         usual = self._usual
@@ -153,9 +154,13 @@ class Variants:
     def _mixed(self, model: Model, context: Context, trial: Trial, settings: Overrides) -> Slate:
         """The slates of both arms, mixed by team draft."""
         arms = trial.definition.arms
-        slates = [
-            model.slate(context, self.served(arm.settings.over(settings), context.surface)) for arm in arms
-        ]
+        both = [self.served(arm.settings.over(settings), context.surface) for arm in arms]
+        for served in both:  # what was promoted since the launch may draw by chance
+            if served.policy not in self._settled:
+                self._settled[served.policy] = is_settled(served.policy)
+            if not self._settled[served.policy]:
+                raise ConfigError(_unsettled(served.policy))
+        slates = [model.slate(context, served) for served in both]
         first, second = ([item.item_id for item in slate.items] for slate in slates)
         draft = team_draft((first, second), context.n, seed_of(f"{TEAM_DRAFT} {context.request_id}"))
         known = [{item.item_id: item for item in slate.items} for slate in slates]
@@ -187,6 +192,13 @@ def is_settled(policy: Policy) -> bool:
     choices = [policy.choose(scores, PROBES, seed) for seed in range(PROBES)]
     same = all(choice.places.tolist() == choices[0].places.tolist() for choice in choices)
     return same and all((choice.propensities == 1.0).all() for choice in choices)
+
+
+def _unsettled(policy: Policy) -> str:
+    return (
+        f"policy {policy.name!r} draws its slates by chance, and the propensities of a mixed slate would not be known; "
+        'interleave policies that do not ("greedy"), or use kind = "split"'
+    )
 
 
 def _blamed(settings: Overrides, message: str, at: str) -> str:

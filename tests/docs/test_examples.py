@@ -89,12 +89,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         app.put_item("i9", title="Green tea")
         app.observe("i9", user_id="u1", type="click")
         app.observe("i9", session="a1b2", type="click")
+        app.observe("i9", user_id="u1", type="purchase", event_id="order-1234")
         for number in range(3):  # slates of some day, for `instep evaluate`
             day = 1_715_000_000.0 + 3600 * number
             slate = app.recommend(user_id=f"u{number + 2}", now=day, request_id=f"slate-{number}")
             app.observe(
                 "i9", user_id=f"u{number + 2}", type="click", slate_id=slate.slate_id, timestamp=day + 60
             )
+    arms = "".join(f'[[arms]]\nname = "{name}"\nshare = 0.5\n' for name in ("control", "wide"))
+    (place / "bolder.toml").write_text(f'name = "bolder"\n{arms}settings = {{ policy = "plackett-luce" }}\n')
     (place / "candidate.toml").write_text('[recommend]\npolicy = "greedy"\n')
     CliRunner().invoke(main, ["keys", "add", str(place / "shop.instep"), "first"], catch_exceptions=False)
     return place

@@ -95,6 +95,9 @@ def test_layers_whose_experiments_change_the_same_setting_are_refused_unless_the
     with pytest.raises(InvalidRequest, match=r"layer: experiment 'a' of layer 'one' changes policy too"):
         check_launch(trials, two("b", 0.25, "two", policy="linucb"))
     check_launch(trials, two("b", 0.25, "two", repeat=True))
+    mixed = Experiment("b", two("b").arms, kind="interleave", layer="two")
+    with pytest.raises(InvalidRequest, match=r"changes policy too"):
+        check_launch(trials, mixed)
     trials = launched(
         Experiment("a", (Arm("x", 0.5), Arm("y", 0.5, Overrides(policy="greedy"))), surfaces=("home",))
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from instep.domain import (
     INTERLEAVED,
@@ -26,6 +27,7 @@ from instep.experiment import reports
 from instep.flow import Flow, Settings
 from instep.log import MemoryLog
 from instep.policy import Surface
+from instep.state import State
 
 NOW = 1.7e9
 USERS = [f"v{n}" for n in range(40)]
@@ -44,7 +46,7 @@ def flow_of(settings: Settings | None = None, *definitions: Experiment) -> Flow:
     flow = Flow(MemoryLog(), settings or Settings(policy="greedy"))
     flow.observe(crowd())
     for definition in definitions:
-        flow.variants.check(definition)
+        flow.variants.check(definition, Overrides())
         flow.observe([change("launch", definition.name, definition)])
     return flow
 
@@ -154,6 +156,48 @@ def test_a_mixed_slate_has_items_of_both_arms_with_the_propensities_of_the_coins
     assert any(item in slate for slate in seen for item in acted)  # only the second arm repeats
 
 
+def test_what_was_promoted_since_never_makes_a_mixed_slate_whose_propensities_are_not_known() -> None:
+    mixed = split("mixed", Overrides(repeat=True), kind="interleave", surfaces=("home",))
+    flow = flow_of(None, mixed, split(layer="other", surfaces=("list",)))
+    assert {ask(flow, user, surface="home").policy for user in USERS[:5]} == {"team-draft"}
+    flow.observe([change("promote", "x", arm="other")])
+    slate = ask(flow, "v1", "after", surface="home")
+    assert (slate.policy, slate.degraded, slate.experiments) == ("greedy", ("experiment",), ())
+    with pytest.raises(InvalidRequest, match="draws its slates by chance"):
+        flow.variants.check(split(kind="interleave", other=Overrides(repeat=True)), EPSILON)
+
+
+class Favour:
+    """A plugin that puts one item first."""
+
+    name = "favour"
+
+    def score(self, state: State, context: Context, items: NDArray[np.int32]) -> NDArray[np.float32]:
+        """See `Scorer`."""
+        return np.where(items == state.item_number["i29"], np.float32(50.0), np.float32(0.0))
+
+
+def test_an_arm_turns_a_plugin_on_or_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Entry:
+        def load(self) -> type[Favour]:
+            return Favour
+
+    monkeypatch.setattr("instep.domain.parts.entry_points", lambda group, name=None: [Entry()])
+    first = {}
+    for configured, arm in (((), ("favour",)), (("favour",), ())):
+        settings = Settings(policy="greedy", scorers=configured)
+        flow = flow_of(settings, split(other=Overrides(scorers=arm)))
+        for user in USERS[:20]:
+            slate = ask(flow, user)
+            first[configured, slate.experiments[0].arm] = slate.items[0].item_id == "i29"
+    assert first == {
+        ((), "control"): False,
+        ((), "other"): True,
+        (("favour",), "control"): True,
+        (("favour",), "other"): False,
+    }
+
+
 @pytest.mark.parametrize(
     ("definition", "field", "message"),
     [
@@ -181,7 +225,7 @@ def test_an_arm_that_cannot_be_served_is_refused_and_the_field_is_named(
 ) -> None:
     flow = Flow(MemoryLog(), Settings(policy="thompson" if definition.kind == "split" else "greedy"))
     with pytest.raises(InvalidRequest) as refused:
-        flow.variants.check(definition)
+        flow.variants.check(definition, Overrides())
     assert refused.value.field == field
     assert message in str(refused.value)
 

@@ -9,7 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from instep.domain import (
+    Arm,
+    Assignment,
     ConfigError,
+    Experiment,
+    ExperimentChange,
     Feedback,
     Impression,
     Item,
@@ -17,6 +21,7 @@ from instep.domain import (
     ItemPut,
     ItemRemoval,
     ItemVector,
+    Overrides,
     Record,
     SessionMerge,
     UserPatch,
@@ -25,6 +30,7 @@ from instep.domain import (
 )
 from instep.files import Rejected, RejectsFile, open_source, write_events, write_items, write_log, write_users
 
+DRAWN = Overrides(policy="epsilon-greedy", parameters={"epsilon": 0.5}, scorers=())
 FORMATS = ["jsonl", "csv", "parquet"]
 RECORDS: list[Record] = [
     ItemPut(
@@ -39,6 +45,11 @@ RECORDS: list[Record] = [
     UserPut("e7", "茶", 4.0, {"age": 30}),
     UserPatch("e8", "茶", 4.0, {"age": None}),
     SessionMerge("e9", "u,1", "session:s", 5.0),
+    ExperimentChange("e10", "x", 6.0, "launch", Experiment("x", (Arm("a", 0.5), Arm("b", 0.25, DRAWN)))),
+    Impression(
+        "s2", "u,1", 7.0, ("i1",), (1.0,), experiments=(Assignment("x", "b", (1,)),), asked={"filter": "a, b"}
+    ),
+    ExperimentChange("e11", "x", 8.0, "promote", arm="b", reason="why, then?"),
 ]
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=12).filter(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -105,7 +106,7 @@ def test_the_same_request_id_gives_the_same_slate() -> None:
 
 @given(
     records=streams(),
-    policy=st.sampled_from(sorted(POLICIES)),
+    policy=st.sampled_from(sorted(POLICIES.keys() - {"reinforce"})),  # it needs a table
     user=st.sampled_from(USERS),
     n=st.integers(1, 12),
 )
@@ -120,4 +121,5 @@ def test_the_log_holds_the_slate_as_it_was_shown(
     logged = [entry.record for entry in flow.log.read(end)]
     propensities = tuple(item.propensity for item in slate.items)
     shown = Impression("shown", user, END, tuple(chosen(slate)), propensities, "home", policy, slate.as_of)
+    shown = msgspec.structs.replace(shown, asked={} if n == len(slate.items) else {"n": n})
     assert logged == ([shown] if slate.items else [])

@@ -241,7 +241,7 @@ def test_within_the_slate_what_is_clearly_better_stays_ahead() -> None:
             assert set(places[:3]) == {0, 1, 2}
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", sorted(POLICIES.keys() - {"reinforce"}))
 def test_a_long_slate_explores_its_first_hundred_places(name: str) -> None:
     policy = make_policy(name)
     expected = np.linspace(1.0, 0.0, 700).astype(np.float32)

@@ -46,19 +46,21 @@ class Overrides(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_
         return frozenset(given if chosen == (None,) * 5 else given | {"policy"})
 
     def over(self, other: Overrides) -> Overrides:
-        """The other's settings with these in their place.
+        """The other's settings with these in their place. What is said of a policy goes with that policy.
 
-        >>> merged = Overrides(repeat=True).over(Overrides(policy="greedy"))
-        >>> merged.policy, merged.repeat
-        ('greedy', True)
+        >>> merged = Overrides(budget=0.1).over(Overrides(policy="linucb", parameters={"alpha": 2.0}))
+        >>> merged.policy, merged.parameters, merged.budget
+        ('linucb', {'alpha': 2.0}, 0.1)
+        >>> Overrides(policy="thompson").over(Overrides(policy="linucb", parameters={"alpha": 2.0})).parameters
+        {}
         """
-        choosing = self if "policy" in self.keys else other
+        base = other if self.policy is None and self.surface is None else Overrides()
         return Overrides(
-            choosing.policy,
-            choosing.parameters,
-            choosing.budget,
-            choosing.explore,
-            choosing.surface,
+            base.policy if self.policy is None else self.policy,
+            self.parameters or base.parameters,
+            base.budget if self.budget is None else self.budget,
+            base.explore if self.explore is None else self.explore,
+            base.surface if self.surface is None else self.surface,
             other.retrievers if self.retrievers is None else self.retrievers,
             other.scorers if self.scorers is None else self.scorers,
             other.repeat if self.repeat is None else self.repeat,

@@ -124,6 +124,6 @@ def _share(definition: Experiment) -> float:
 
 
 def _changed(definition: Experiment) -> frozenset[str]:
-    """Which settings differ between its arms; a mixed slate is a setting of its own."""
+    """Which settings differ between its arms; slates can be mixed only while nobody else changes policies."""
     given = frozenset().union(*(arm.settings.keys for arm in definition.arms))
-    return given | {"slates"} if definition.kind == "interleave" else given
+    return given | {"policy"} if definition.kind == "interleave" else given

@@ -61,7 +61,6 @@ def _count_slate(trials: Trials, shown: Impression) -> None:
         trial.recent[shown.event_id] = OpenSlate(
             shown.user_id, shown.timestamp, shown.item_ids, assignment.teams, [0] * len(unit.metrics)
         )
-        _stop_harm(trial, arm)
 
 
 def _arm_number(trial: Trial, name: str) -> int | None:
@@ -128,7 +127,10 @@ def _sign(number: int) -> int:
 
 
 def _stop_harm(trial: Trial, arm: int) -> None:
-    """Note an arm that does harm: from the next request on it is not served, and its experiment is to be stopped."""
+    """Note an arm that does harm: from the next request on it is not served, and its experiment is to be stopped.
+
+    Asked after every act: an arm that gets none is found out by the control's.
+    """
     if trial.harm is not None:
         return
     for number in range(1, len(trial.arms)) if arm == 0 else (arm,):

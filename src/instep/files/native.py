@@ -17,7 +17,7 @@ from instep.files.base import Kind, Outcome, Read, Rejected, Source
 from instep.files.order import named
 from instep.files.tables import Row, Table, raw_row
 
-NESTED: Final = ("context", "fields", "item_ids", "propensities")
+NESTED: Final = ("context", "fields", "item_ids", "propensities", "experiments", "asked", "definition")
 
 
 class NativeSource(Source):

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -25,9 +25,9 @@ EVENT_COLUMNS: Final = (
 ITEM_COLUMNS: Final = ("item_id", *sorted(ITEM_FIELDS), "attributes")
 USER_COLUMNS: Final = ("user_id", "attributes")
 LOG_COLUMNS: Final = (
-    "kind", *EVENT_COLUMNS, "fields", "item_ids", "propensities", "surface", "policy", "as_of", "encoder",
-    "content_hash", "vector", "session_user_id",
-)  # fmt: skip
+    "kind",
+    *dict.fromkeys((*EVENT_COLUMNS, *(name for kind in get_args(Record) for name in kind.__struct_fields__))),
+)
 
 
 def write_events(path: Path, records: Iterable[Record]) -> int:

@@ -5,6 +5,7 @@ from instep.learn.examples import Examples
 from instep.learn.histories import recent_items
 from instep.learn.learner import FastLearner, fields_of, history_cells
 from instep.learn.positive import start_vectors
+from instep.learn.rewards import RewardLearner
 from instep.learn.text import reduce
 from instep.learn.threads import blas_threads
 
@@ -12,6 +13,7 @@ __all__ = [
     "Examples",
     "FastLearner",
     "Learner",
+    "RewardLearner",
     "blas_threads",
     "fields_of",
     "history_cells",

@@ -1,4 +1,4 @@
-"""Compiled steps of attribution: find a slate, credit it, take a credit back, judge it when its window is over."""
+"""Compiled steps of attribution: find the slate of an act, share its reward, judge a slate when its window is over."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from instep.learn.examination import FIT_EVERY, fade, fit, watch
-from instep.learn.histories import REWARD, TIME, TYPE
+from instep.learn.histories import TYPE
 from instep.state import PLACES, Examination, Items, Ragged, Slates
 from instep.state.slates import NEXT, OLDEST, OPEN
 
@@ -41,12 +41,6 @@ def newest_acts(history: Ragged, user: int, item: int, kind: int, kinds: int) ->
         if same >= 0 and (among >= 0 or kinds == 0):
             break
     return same, among
-
-
-@njit(cache=True)
-def past_act(history: Ragged, at: int) -> tuple[float, float, int]:
-    """Time, reward and type of a history's cell."""
-    return history.values[at, TIME], history.values[at, REWARD], int(history.values[at, TYPE])
 
 
 @njit(cache=True)
@@ -95,38 +89,19 @@ def find_credit(slates: Slates, number: int, item: int, bit: int) -> int:
 
 
 @njit(cache=True)
-def credit_place(
-    slates: Slates, items: Items, examination: Examination, number: int, place: int, reward: float, bit: int
-) -> None:
-    """Add a reward to a place of a slate; once the slate is judged, to its item's rate too.
+def turn_place(slates: Slates, examination: Examination, row: int, place: int, turned: int) -> None:
+    """Tell the estimate that a judged place has turned from unrewarded to rewarded (1), or back (-1).
 
     Args:
-        slates, items, examination: the tables.
-        number: of the slate.
+        slates, examination: the tables.
+        row: of the slate.
         place: in it.
-        reward: below zero to take one back.
-        bit: of the act's type.
+        turned: 1 or -1.
     """
-    row = number % len(slates.key)
-    before = slates.reward[row, place]
-    after = before + np.float32(reward)
-    slates.reward[row, place] = after
-    slates.acts[row, place] ^= bit
-    if number >= slates.number[OPEN]:
-        return
-    items.earned[slates.items[row, place], 0] += np.float32(reward)
-    _note_reward(slates, examination, row, place, (after > 0.0) - (before > 0.0))
-
-
-@njit(cache=True)
-def _note_reward(slates: Slates, examination: Examination, row: int, place: int, turned: int) -> None:
-    """Tell the estimate that a judged place has turned from unrewarded to rewarded (1), or back (-1)."""
     weight = slates.weight[row, place]
-    if turned == 0 or weight == 0.0:
-        return
     item, surface = slates.items[row, place], slates.surface[row]
     slot = item % examination.item.shape[1]
-    if examination.item[surface, slot] == item:
+    if weight > 0.0 and examination.item[surface, slot] == item:
         acted = examination.acted[surface, slot, place] + np.float32(turned) * weight
         examination.acted[surface, slot, place] = max(acted, np.float32(0.0))
 

@@ -15,15 +15,14 @@ import numpy as np
 from instep.domain import Feedback, Impression
 from instep.learn.credit import (
     CHAIN,
-    credit_place,
     find_credit,
     find_slate,
     judge_due,
     newest_acts,
-    past_act,
-    place_of,
     share_reward,
+    turn_place,
 )
+from instep.learn.histories import REWARD, TIME, TYPE
 from instep.reward import Account, Attribution, Credit, replaced_types
 from instep.state import PLACES, State
 from instep.state.slates import NEXT, OLDEST, OPEN, grown, key_of
@@ -97,7 +96,7 @@ class Examples:
         same, replaced = newest_acts(state.history, user, item, kind, kinds)
         taken_back = replaced >= 0 and self._take_back(newest, item, replaced, account)
         if same >= 0 and not taken_back:
-            before = past_act(state.history, same)[0]
+            before = float(state.history.values[same, TIME])
             if abs(event.timestamp - before) <= self.attribution.session:
                 account.repeats, account.uncredited = before, "it is a repeat"
                 return
@@ -108,7 +107,7 @@ class Examples:
     def _take_back(self, newest: int, item: int, at: int, account: Account) -> bool:
         """An earlier act no longer counts: not for the item, nor for the slate that was credited with it."""
         state = self.state
-        _, reward, kind = past_act(state.history, at)
+        reward, kind = float(state.history.values[at, REWARD]), int(state.history.values[at, TYPE])
         name = state.names.types[kind]
         if account.type == "return" and name == "return":
             return False  # the purchase was taken back by the return before
@@ -117,9 +116,7 @@ class Examples:
         bit = 1 << min(kind, LAST_BIT)
         number = find_credit(state.slates, newest, item, bit)
         if number >= 0:
-            place = place_of(state.slates, number, item)
-            credit_place(state.slates, state.items, state.examination, number, place, -reward, bit)
-            share_reward(state.slates, number, -reward, self.attribution.discount, self.attribution.session)
+            self._move_credit(number, self._place(number, item), item, -reward, bit)
         return True
 
     def _credit(self, event: Feedback, newest: int, item: int, bit: int, account: Account) -> None:
@@ -135,15 +132,14 @@ class Examples:
             account.uncredited = self._why_not(event, number, item, window)
             if account.uncredited:
                 return
-        place, row = place_of(slates, number, item), number % len(slates.key)
+        place, row = self._place(number, item), number % len(slates.key)
         if slates.acts[row, place] & bit:
             account.uncredited = "the slate was credited with such an act before"
             return
-        credit_place(slates, state.items, state.examination, number, place, account.reward, bit)
+        earlier = self._move_credit(number, place, item, account.reward, bit)
         surface = int(slates.surface[row])
         if account.reward > 0:
             state.examination.positive[surface] += (account.reward, 1.0)
-        discount, session = self.attribution.discount, self.attribution.session
         account.credit = Credit(
             "user and item" if event.slate_id is None else "slate id",
             float(slates.at[row]),
@@ -152,8 +148,33 @@ class Examples:
             window,
             float(state.examination.slope[surface, place]),
             float(state.examination.trust[surface, place]),
-            tuple(share_reward(slates, number, account.reward, discount, session).tolist()),
+            earlier,
         )
+
+    def _move_credit(self, number: int, place: int, item: int, reward: float, bit: int) -> tuple[float, ...]:
+        """Add a reward to a place of a slate, or take one back; once the slate is judged, to its item's rate too.
+
+        Returns:
+            What the slates before it in the session got, newest first.
+        """
+        state, slates = self.state, self.state.slates
+        row = number % len(slates.key)
+        before = float(slates.reward[row, place])
+        slates.reward[row, place] += reward
+        slates.acts[row, place] ^= bit
+        if number < slates.number[OPEN]:
+            state.items.earned[item, 0] += reward
+            turned = int(slates.reward[row, place] > 0) - int(before > 0)
+            if turned:
+                turn_place(slates, state.examination, row, place, turned)
+        shares = share_reward(slates, number, reward, self.attribution.discount, self.attribution.session)
+        return tuple(shares.tolist())
+
+    def _place(self, number: int, item: int) -> int:
+        """Place of an item in a slate, or -1."""
+        slates = self.state.slates
+        places: list[int] = slates.items[number % len(slates.key)].tolist()
+        return places.index(item) if item in places else -1
 
     def _why_not(self, event: Feedback, number: int, item: int, window: float) -> str:
         """Why a slate that an act names did not lead to it; "" when it did."""
@@ -163,7 +184,7 @@ class Examples:
         row = number % len(slates.key)
         if slates.user[row] != self._key(event.user_id):
             return "the slate was shown to another user"
-        if place_of(slates, number, item) < 0:
+        if self._place(number, item) < 0:
             return f"the item was not among the slate's first {PLACES}"
         age = event.timestamp - float(slates.at[row])
         if age > window:

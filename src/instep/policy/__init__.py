@@ -5,6 +5,7 @@ from instep.policy.bounds import LinUCB, Pessimistic
 from instep.policy.budget import BUDGET
 from instep.policy.choose import POLICIES, Parameters, Surface, default_policy, make_policy, surface_policy
 from instep.policy.greedy import Greedy, best_places
+from instep.policy.reinforce import Reinforce, Taught
 from instep.policy.sampled import EpsilonGreedy, PlackettLuce
 from instep.policy.thompson import Thompson
 
@@ -19,7 +20,9 @@ __all__ = [
     "Pessimistic",
     "PlackettLuce",
     "Policy",
+    "Reinforce",
     "Surface",
+    "Taught",
     "Thompson",
     "best_places",
     "default_policy",

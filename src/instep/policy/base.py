@@ -10,6 +10,7 @@ Laws (checked by `instep.testing.PolicyContract`):
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
@@ -33,7 +34,7 @@ class Policy(Protocol):
         name: what the log calls it.
         draws: how many draws of the ranker's posterior it wants to see.
         deviation: whether it wants to see the standard deviation of each candidate's score.
-        tilt: float32 (signals,), added to the ranker's weights before anything is scored for it; None for nothing.
+        tilt: signal name to what is added to the ranker's weight before anything is scored for it; None for nothing.
 
     A policy that sees neither draws nor deviations gets the k best candidates and no others.
     """
@@ -41,7 +42,7 @@ class Policy(Protocol):
     name: str
     draws: int = 0
     deviation: bool = False
-    tilt: NDArray[np.float32] | None = None
+    tilt: Mapping[str, float] | None = None
 
     def choose(self, scores: NDArray[np.float32], k: int, seed: int) -> Choice:
         """Choose k of m candidates.

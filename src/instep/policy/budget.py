@@ -128,7 +128,6 @@ def follow(expected: F32, rows: F32, k: int, budget: float) -> I64:
     worth, seen = _worths(expected), _seen(k)
     limit = _limit(worth, order, seen, k, budget)
     slates = np.empty((len(rows), k), np.int64)
-    costs = np.empty(m)
     row = np.empty(m, np.float32)
     for r in range(len(rows)):
         for i in range(m):
@@ -138,14 +137,39 @@ def follow(expected: F32, rows: F32, k: int, budget: float) -> I64:
         for at in range(k):
             best = 0
             if at < EXPLORED:
-                highest = np.float32(-np.inf)
-                _costs(worth, left, m - at, seen, at, costs)
-                for t in range(m - at):
-                    if row[left[t]] > highest and spent + costs[t] <= limit:
-                        best, highest = t, row[left[t]]
-                spent += costs[best]
+                best, cost = _highest(worth, left, m - at, seen, at, row, limit - spent)
+                spent += cost
             slates[r, at] = _take(left, m - at, best)
     return slates
+
+
+@njit(cache=True)
+def _highest(
+    worth: F64, left: I64, count: int, seen: F64, at: int, row: F32, limit: float
+) -> tuple[int, float]:
+    """Which of the remaining has the highest number in `row` among those whose cost is covered, and its cost.
+
+    The same costs as `_costs`, worked out only for what would be taken.
+    """
+    k = len(seen) - 1
+    inside = min(k - at, count)
+    here, first = seen[at], worth[left[0]]
+    best, highest, paid = 0, np.float32(-np.inf), 0.0
+    down = 0.0
+    for t in range(inside):
+        i = left[t]
+        if row[i] > highest and (worth[i] >= NEAR * first or limit == np.inf):
+            cost = max(down - (here - seen[at + t]) * worth[i], 0.0)
+            if cost <= limit:
+                best, highest, paid = t, row[i], cost
+        down += (seen[at + t] - seen[at + t + 1]) * worth[i]
+    for t in range(inside, count):
+        i = left[t]
+        if row[i] > highest:
+            cost = max(down - here * worth[i], 0.0)
+            if cost <= limit:
+                best, highest, paid = t, row[i], cost
+    return best, paid
 
 
 @njit(cache=True)

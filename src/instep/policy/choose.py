@@ -12,6 +12,7 @@ from instep.domain import ConfigError, find_part
 from instep.policy.base import Policy
 from instep.policy.bounds import LinUCB, Pessimistic
 from instep.policy.greedy import Greedy
+from instep.policy.reinforce import Reinforce
 from instep.policy.sampled import EpsilonGreedy, PlackettLuce
 from instep.policy.thompson import Thompson
 
@@ -22,6 +23,7 @@ POLICIES: Final[Mapping[str, type[Policy]]] = {
     "thompson": Thompson,
     "linucb": LinUCB,
     "pessimistic": Pessimistic,
+    "reinforce": Reinforce,
 }
 Parameters = dict[str, int | float | str]
 

@@ -30,8 +30,9 @@ from instep.files import KINDS, Kind, RejectsFile, Source, open_source
 from instep.flow import Certificate, Flow, Settings
 from instep.guard import Limits, check_record
 from instep.log import Log, open_log
-from instep.policy import Surface
-from instep.reward import DEFAULT_REWARDS
+from instep.policy import Parameters, Reinforce, Surface
+from instep.policy.reinforce import TABLE
+from instep.reward import DEFAULT_REWARDS, Attribution
 from instep.serve.config import FILE, Config, load_config
 from instep.serve.encoding import Encoding
 from instep.serve.experiments import Experiments
@@ -385,6 +386,14 @@ class Texts:
         return state.names.content[row] if row is not None and state.items.text_known[row] else ""
 
 
+def attribution_of(config: Config) -> Attribution:
+    """How acts are joined to slates."""
+    given = config.attribution
+    return Attribution(
+        given.window_seconds, dict(given.windows), given.session_seconds, given.discount, given.slates
+    )
+
+
 def flow_settings(config: Config) -> Settings:
     """What the flow needs of the configuration."""
     recommend, given = config.recommend, config.limits
@@ -399,13 +408,29 @@ def flow_settings(config: Config) -> Settings:
     return Settings(
         policy=recommend.policy,
         budget=recommend.budget,
-        parameters=dict(recommend.parameters),
-        surfaces={name: Surface(**dict(surface)) for name, surface in config.surfaces.items()},
+        parameters=_in_folder(recommend.policy, recommend.parameters, config),
+        surfaces={
+            name: Surface(
+                each.policy,
+                each.budget,
+                each.explore,
+                _in_folder(each.policy, each.parameters, config),
+            )
+            for name, each in config.surfaces.items()
+        },
         retrievers=recommend.retrievers,
         scorers=recommend.scorers,
         repeat=recommend.repeat,
         rewards=dict(config.rewards),
+        attribution=attribution_of(config),
         auto_create_users=recommend.auto_create_users,
         auto_create_items=recommend.auto_create_items,
         limits=limits,
     )
+
+
+def _in_folder(policy: str | None, parameters: Parameters, config: Config) -> Parameters:
+    """A policy's parameters; a taught policy's table is looked up in the folder."""
+    if policy != Reinforce.name or config.folder is None:
+        return dict(parameters)
+    return {**parameters, "table": str(config.folder / str(parameters.get("table", TABLE)))}

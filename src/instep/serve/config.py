@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from instep.domain import ConfigError
 from instep.policy import BUDGET
+from instep.reward import Attribution
 
 FILE = "instep.toml"
 PREFIX = "INSTEP_"
@@ -55,8 +56,8 @@ class RecommendSection(Section):
     policy: Word = Field(
         default="thompson",
         description="`thompson`, `epsilon-greedy`, `plackett-luce` and `linucb` explore and say with which "
-        "probability, `greedy` takes the best, `pessimistic` the surest; or the name of an installed plugin "
-        "(entry-point group `instep.policies`)",
+        "probability, `reinforce` does so as it was taught, `greedy` takes the best, `pessimistic` the surest; "
+        "or the name of an installed plugin (entry-point group `instep.policies`)",
     )
     budget: Finite = Field(
         default=BUDGET,
@@ -92,6 +93,38 @@ class SurfaceSection(Section):
     budget: Finite | None = Field(default=None, ge=0, le=1)
     explore: bool = True
     parameters: dict[Word, Finite | Word] = Field(default_factory=dict)
+
+
+class AttributionSection(Section):
+    """Which slate an act is credited to."""
+
+    window_seconds: Finite = Field(
+        default=Attribution().window,
+        gt=0,
+        description="when a slate is judged: what earned nothing by then counts as a refusal; also how long an act is "
+        "credited to a slate if its type has no window of its own",
+    )
+    windows: dict[Word, Annotated[Finite, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="seconds by type of feedback, over the usual: like, dislike, share and cart a day, rating and "
+        "purchase 7 days, return 30 days",
+    )
+    session_seconds: Finite = Field(
+        default=Attribution().session,
+        gt=0,
+        description="a session is over after so long; within it the same act on the same item counts once",
+    )
+    discount: Finite = Field(
+        default=Attribution().discount,
+        ge=0,
+        le=1,
+        description="share of a slate's reward that the slate before it in the session gets",
+    )
+    slates: int = Field(
+        default=Attribution().slates,
+        ge=64,
+        description="how many slates, the newest of all users, may still be credited; each takes 0.5 KiB",
+    )
 
 
 class LimitsSection(Section):
@@ -159,6 +192,8 @@ class Config(BaseSettings):
         frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", case_sensitive=False
     )
 
+    _folder: Path | None = PrivateAttr(None)
+
     encoder: Word = Field(
         default="auto",
         description="`auto` (by the catalogue's languages), `english`, `multilingual`, `none`, a folder, a "
@@ -178,11 +213,17 @@ class Config(BaseSettings):
         description="what is compared on live traffic: arms with their shares and settings, by the experiment's name "
         "([experiments](experiments.md))",
     )
+    attribution: AttributionSection = AttributionSection()
     log: LogSection = LogSection()
     recommend: RecommendSection = RecommendSection()
     limits: LimitsSection = LimitsSection()
     serve: ServeSection = ServeSection()
     snapshot: SnapshotSection = SnapshotSection()
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder whose settings these are."""
+        return self._folder
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -238,7 +279,9 @@ def load_config(folder: Path | None = None, overrides: Mapping[str, Any] | None 
         if variable.upper().startswith(PREFIX):
             _check_known(variable.upper().removeprefix(PREFIX).split("__")[0].lower(), variable)
     try:
-        return Layered(**dict(overrides or {}))
+        config = Layered(**dict(overrides or {}))
+        config._folder = folder
+        return config
     except ValidationError as error:
         raise ConfigError("; ".join(_explained(fault, path, table) for fault in error.errors())) from None
     except SettingsError as error:

@@ -6,12 +6,13 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import structlog
 
 from instep.domain import Entry, Experiment, ExperimentChange, InvalidRequest
-from instep.experiment import Report, check_change, check_launch, report, reports
+from instep.experiment import Report, check_change, check_launch, promoted_settings, report, reports
 from instep.guard.experiments import check_experiment
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Experiments:
         """
         limits = self._flow.settings.limits
         check_experiment(definition, None if limits.any_type else limits.event_types)
-        self._flow.variants.check(definition)
+        self._flow.variants.check(definition, promoted_settings(self._trials))
         with self._changing:
             check_launch(self._trials, definition)
             self._append(
@@ -91,6 +92,8 @@ class Experiments:
 
     def watch(self) -> None:
         """From now on, end every experiment in which an arm does harm, as soon as the counts say so."""
+        if self._trials.promoted:  # they win over the configuration, which somebody may wonder about
+            _log.info("promoted settings are in force", experiments=list(self._trials.promoted))
         self._flow.log.subscribe(self._stop_harmful)
         self._stop_harmful(())
 
@@ -130,9 +133,8 @@ class Experiments:
             if harm is not None and name not in self._stopping:
                 self._stopping.add(name)
                 # The id is made of the name: whoever else notices it too adds nothing.
-                change = ExperimentChange(
-                    f"experiment {name} harm", name, time.time(), "stop", reason=str(harm)
-                )
+                event_id = f"experiment-harm-{blake2b(name.encode(), digest_size=12).hexdigest()}"
+                change = ExperimentChange(event_id, name, time.time(), "stop", reason=str(harm))
                 self._flow.log.submit((change,))
                 _log.warning("experiment stopped", name=name, why=str(harm))
 

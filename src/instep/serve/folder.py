@@ -56,7 +56,11 @@ class Folder:
 
     def snapshots(self, config: Config) -> Path:
         """Where snapshots are. Other rewards or plugins lead to another state, so each has its own place."""
-        teaching = (sorted(config.rewards.items()), config.recommend.retrievers, config.recommend.scorers)
+        attribution = config.attribution.model_dump() | {
+            "windows": sorted(config.attribution.windows.items())
+        }
+        plugins = (config.recommend.retrievers, config.recommend.scorers)
+        teaching = (sorted(config.rewards.items()), *plugins, attribution)
         name = hashlib.blake2b(msgspec.json.encode(teaching), digest_size=4).hexdigest()
         return self.path / "snapshots" / name
 

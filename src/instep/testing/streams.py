@@ -14,12 +14,17 @@ import numpy as np
 from hypothesis import strategies as st
 
 from instep.domain import (
+    Arm,
+    Assignment,
+    Experiment,
+    ExperimentChange,
     Feedback,
     Impression,
     ItemPatch,
     ItemPut,
     ItemRemoval,
     ItemVector,
+    Overrides,
     Record,
     SessionMerge,
     UserPatch,
@@ -34,6 +39,8 @@ SESSIONS: Final = ("session:s1", "session:s2", "session:s3")
 USERS: Final = ACCOUNTS + SESSIONS
 ITEMS: Final = tuple(f"i{k}" for k in range(12))
 CATEGORIES: Final = ("tea", "tools", "books", "garden")
+EXPERIMENTS: Final = {"x": "split", "y": "interleave"}
+"""Experiments of the streams, by name: their kind. Some of their slates are joined to acts, and some come too early."""
 TYPES: Final = ("view", "click", "like", "dislike", "skip", "cart", "purchase", "share", "return")
 VECTOR_WIDTH: Final = 12
 
@@ -51,6 +58,13 @@ _acts = st.one_of(
     _made(Feedback, _users, _items, _times, st.sampled_from(TYPES)),
     _made(Feedback, _users, _items, _times, st.just("dwell"), st.sampled_from((0.0, 3.0, 30.0, 900.0))),
     _made(Feedback, _users, _items, _times, st.just("rating"), st.sampled_from((0.5, 2.0, 3.5, 5.0))),
+)
+_joined = st.builds(
+    lambda user, item, at, place: Feedback("", user, item, at, "click", slate_id=f"e{place}"),
+    _users,
+    _items,
+    _times,
+    st.integers(0, 30),
 )
 _fields = st.fixed_dictionaries(
     {},
@@ -82,6 +96,22 @@ def _impression(user_id: str, timestamp: float, item_ids: list[str]) -> Impressi
     return Impression("", user_id, timestamp, tuple(item_ids), (0.5,) * len(item_ids))
 
 
+def _experimental(user_id: str, timestamp: float, name: str, item_ids: list[str]) -> Impression:
+    teams = tuple(place % 2 for place in range(len(item_ids))) if EXPERIMENTS[name] == "interleave" else ()
+    arm = "interleaved" if teams else "ab"[len(user_id) % 2]
+    shown = _impression(user_id, timestamp, item_ids)
+    return msgspec.structs.replace(shown, experiments=(Assignment(name, arm, teams),))
+
+
+def _change(name: str, timestamp: float, action: Any) -> ExperimentChange:
+    arms = (Arm("a", 0.5), Arm("b", 0.5, Overrides(repeat=True)))
+    kind: Any = EXPERIMENTS[name]
+    definition = Experiment(name, arms, kind, layer=name, surfaces=(name,), least_users=2)
+    launched = definition if action == "launch" else None
+    arm = "b" if action == "promote" else ""
+    return ExperimentChange("", name, timestamp, action, launched, arm)
+
+
 def _numbered(records: list[Record]) -> list[Record]:
     return [msgspec.structs.replace(record, event_id=f"e{place}") for place, record in enumerate(records)]
 
@@ -93,12 +123,17 @@ def streams(max_size: int = 40) -> st.SearchStrategy[list[Record]]:
     >>> find(streams(), lambda records: len(records) > 1)[1].event_id
     'e1'
     """
+    names = st.sampled_from(sorted(EXPERIMENTS))
+    actions = st.sampled_from(("launch", "launch", "launch", "stop", "promote", "roll_back"))
     encoders = st.sampled_from(("m1", "m1", "m1", "m2"))
     kinds = (
         _acts,
         _acts,
         _acts,
+        _joined,
         st.builds(_impression, _users, _times, _slates),
+        st.builds(_experimental, _users, _times, names, _slates),
+        st.builds(_change, names, _times, actions),
         _made(ItemPut, _items, _times, _fields),
         _made(ItemPatch, _items, _times, _patches),
         _made(ItemRemoval, _items, _times),

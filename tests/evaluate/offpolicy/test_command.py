@@ -172,7 +172,7 @@ def test_a_policy_is_judged_from_another_one_s_log(campaign: Path) -> None:
     result = told(call(campaign / "random/men", "--policy", campaign / "bts/men", "--json"))
     named = {each["name"]: each for each in result["estimates"]}
     assert list(named) == ["ips", "snips", "clipped-ips", "dm", "dr", "sndr", "switch-dr", "dr-os", "mrdr"]
-    assert result["headline"] == "dr-os"
+    assert result["headline"] == "dr"
     low, high = named["dr"]["interval"]
     assert low < 0.05 < high  # items 0 and 1 are clicked with 0 and 0.1, shown half of the time each
     assert (result["impressions"], result["reproduced"]) == (600, None)

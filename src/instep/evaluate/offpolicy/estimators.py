@@ -97,7 +97,7 @@ def switch_dr(rounds: Rounds, most: float) -> Float64:
 
     Source: Wang, Agarwal and Dudík 2017.
     """
-    weight = np.where(rounds.weight <= most, rounds.weight, 0.0)
+    weight = switched(rounds.weight, most)
     return _summed(rounds.expected + weight * (rounds.reward - rounds.predicted))
 
 
@@ -112,6 +112,11 @@ def dros(rounds: Rounds, shrinkage: float) -> Float64:
     """
     weight = shrunk(rounds.weight, shrinkage)
     return _summed(rounds.expected + weight * (rounds.reward - rounds.predicted))
+
+
+def switched(weight: Float64, most: float) -> Float64:
+    """Weights of `switch_dr`: 0 above `most`."""
+    return np.where(weight <= most, weight, 0.0)
 
 
 def shrunk(weight: Float64, shrinkage: float) -> Float64:

@@ -17,7 +17,7 @@ from instep.evaluate.offpolicy.diagnose import LEAST_OVERLAP, LEAST_REPRODUCED, 
 from instep.evaluate.offpolicy.intervals import bernstein, bootstrap, corrected, user_sums
 from instep.evaluate.offpolicy.logged import Logged, Spread
 from instep.evaluate.offpolicy.rates import FOLDS, RIDGE, cell_sums, held_out, robust_weights, shrunk_rates
-from instep.evaluate.offpolicy.tuning import tuned_clip, tuned_shrinkage, tuned_switch
+from instep.evaluate.offpolicy.tuning import Noise, tuned_clip, tuned_shrinkage, tuned_switch
 
 SINGLE: Final = "single"
 SLATE: Final = "slate"
@@ -29,7 +29,7 @@ ASSUMES: Final = {
     CASCADE: "what a place earns depends on the items up to it",
     ADDITIVE: "a slate earns the sum of what each item earns at its place",
 }
-HEADLINES: Final = ("cascade-dr", "weighted-pseudo-inverse", "dr-os", "dr")
+HEADLINES: Final = ("cascade-dr", "weighted-pseudo-inverse", "dr")
 """The verdict goes by the first of these that may be trusted, or else that there is; of single choices by the third."""
 
 
@@ -263,27 +263,39 @@ def _rows_of(log: Logged, rows: NDArray[np.bool_]) -> Logged:
 def _single(log: Logged) -> list[_Part]:
     some, rows = _known(log)
     rounds = rounds_of(some)
-    clip, switch, shrinkage = tuned_clip(rounds), tuned_switch(rounds), tuned_shrinkage(rounds)
+    noise = model_noise(some, rounds)
+    clip, switch = tuned_clip(rounds), tuned_switch(rounds, noise)
+    shrinkage = tuned_shrinkage(rounds, noise)
     robust = robust_weights(some.candidate_marginal, some.logged_marginal)
     mrdr = by.dr(rounds_of(some, robust)) if robust.any() else by.dr(rounds)
+    weight = rounds.weight
     made: list[tuple[str, Float64, dict[str, float]]] = [
         ("ips", by.ips(rounds), {}),
         ("snips", by.snips(rounds), {}),
         ("clipped-ips", by.clipped_ips(rounds, clip), {"most": clip}),
-        ("dm", by.dm(rounds) + _fit_noise(some, rounds), {}),
+        ("dm", by.dm(rounds) + noise(0.0 * weight), {}),
         ("dr", by.dr(rounds), {}),
         ("sndr", by.sndr(rounds), {}),
-        ("switch-dr", by.switch_dr(rounds, switch), {"most": switch}),
-        ("dr-os", by.dros(rounds, shrinkage), {"lambda": shrinkage}),
+        ("switch-dr", by.switch_dr(rounds, switch) + noise(by.switched(weight, switch)), {"most": switch}),
+        ("dr-os", by.dros(rounds, shrinkage) + noise(by.shrunk(weight, shrinkage)), {"lambda": shrinkage}),
         ("mrdr", mrdr, {}),
     ]
     return [_Part(name, SINGLE, parts, rows, settings) for name, parts, settings in made]
 
 
-def _fit_noise(log: Logged, rounds: by.Rounds) -> Float64:
-    """What each impression's luck did to the direct method through the model it helped to fit: float64 (n,), mean 0.
+def model_noise(log: Logged, rounds: by.Rounds) -> Noise:
+    """What impressions' luck does through the model that they helped to fit, by how much of it is corrected.
 
-    Without it the direct method would look certain: its own numbers hardly differ between impressions.
+    Without it the direct method would look certain: its own numbers hardly differ between impressions. What a model
+    has wrong of an item is corrected by the weights of the item's impressions; the rest of what the candidate
+    shows of the item is left to the model's luck.
+
+    Args:
+        log: the impressions.
+        rounds: what was made of them.
+
+    Returns:
+        Weights float64 (n, k) of the correction, all 0 for the direct method, to float64 (n,), which average 0.
     """
     items = 1 + max(int(log.item.max(initial=0)), int(log.anywhere.item.max(initial=0)))
     cells = items * (1 + max(int(log.kind.max(initial=0)), int(log.anywhere.kind.max(initial=0))))
@@ -293,9 +305,14 @@ def _fit_noise(log: Logged, rounds: by.Rounds) -> Float64:
     patterns = np.bincount(log.anywhere.pattern, minlength=int(log.anywhere.of.max(initial=0)) + 1)
     of = log.anywhere.kind * items + log.anywhere.item
     asked = np.bincount(of, log.anywhere.share * patterns[log.anywhere.of], minlength=cells)
-    pull = np.where(there, (asked / (counted + RIDGE))[cell], 0.0)
-    luck = (pull * (rounds.reward - rounds.predicted)).sum(1)
-    return np.asarray(luck - luck.mean(), np.float64)
+    wrong = rounds.reward - rounds.predicted
+
+    def noise(weight: Float64) -> Float64:
+        left = asked - np.bincount(cell[there], weight[there], minlength=cells)
+        luck = (np.where(there, (left / (counted + RIDGE))[cell], 0.0) * wrong).sum(1)
+        return np.asarray(luck - luck.mean(), np.float64)
+
+    return noise
 
 
 def _slate(log: Logged) -> list[_Part]:

@@ -77,17 +77,6 @@ class Odds:
         """
         return np.asarray(self.share @ (self.slates == slate))
 
-    def share_of(self, other: Odds) -> float:
-        """How much of the other's probability is on slates of these odds: the overlap."""
-        mine = {slate.tobytes() for slate in self.slates}
-        return float(
-            sum(
-                share
-                for slate, share in zip(other.slates, other.share.tolist(), strict=True)
-                if slate.tobytes() in mine
-            )
-        )
-
     def following(self, slate: Int32) -> list[tuple[Int32, Float64]]:
         """For each place of a slate: which items come there after the slate's items above, and how often.
 

@@ -187,7 +187,7 @@ def as_text(found: Report) -> str:
     since = datetime.fromtimestamp(found.launched, UTC).strftime("%Y-%m-%d %H:%M")
     lines = [f"{found.name}: {found.kind}, {found.status.replace('_', ' ')}, launched {since} UTC"]
     if found.promoted:
-        lines.append(f"promoted: {found.promoted}")
+        lines.append(f"{found.status.replace('_', ' ')}: {found.promoted}")
     if found.reason:
         lines.append(f"stopped: {found.reason}")
     if found.shares_doubted:

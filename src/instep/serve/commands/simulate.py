@@ -21,7 +21,7 @@ from instep.serve.terminal import Report, Terminal
     "--policy",
     "policies",
     multiple=True,
-    type=click.Choice(sorted(POLICIES)),
+    type=click.Choice(sorted(POLICIES.keys() - {"reinforce"})),  # which needs a log first
     default=("greedy", "thompson"),
     show_default=True,
     help="Whose slates are shown; may be given several times.",

@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 from instep.serve.experiments import Experiments
-from instep.serve.http import events, experiments, items, pages, slates, users
+from instep.serve.http import events, experiments, items, pages, rewards, slates, users
 from instep.serve.http.gate import Disconnected, Gate, Message, Receive
 from instep.serve.http.openapi import document, page
 from instep.serve.http.problems import PROBLEM_JSON, problem
@@ -39,6 +39,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *items.ROUTES,
     *users.ROUTES,
     *experiments.ROUTES,
+    *rewards.ROUTES,
     *pages.ROUTES,
 )
 _REQUEST_ID: Final = re.compile(rb"[\w.:-]{1,64}")
