@@ -145,6 +145,7 @@ class FastLearner:
             positive = float(state.clock.positive[0])
             state.clock.positive[0] = positive + REWARD_MEMORY * (reward - positive)
             weight = min(MOST_WEIGHT, max(LEAST_WEIGHT, reward / positive))
+            state.reserve()
             self._choose(user, item, event.timestamp, weight)
             self._taken(user, item, weight)
         state.reserve()
@@ -185,7 +186,6 @@ class FastLearner:
 
     def _taken(self, user: int, item: int, weight: float) -> None:
         state = self.state
-        state.reserve()
         recent = recent_items(state.history, user, DENSE_TOGETHER, item, True)
         n = state.n_items
         count_taken(state.items, state.clock, state.trending, item, weight, len(recent), n)
