@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 import structlog
 
 from instep.domain import Entry, Experiment, ExperimentChange, InvalidRequest
-from instep.experiment import Report, check_change, check_launch, promoted_settings, report, reports
+from instep.experiment import (
+    Report,
+    check_change,
+    check_launch,
+    compile_bounds,
+    promoted_settings,
+    report,
+    reports,
+)
 from instep.guard.experiments import check_experiment
 
 if TYPE_CHECKING:
@@ -53,6 +61,7 @@ class Experiments:
         limits = self._flow.settings.limits
         check_experiment(definition, None if limits.any_type else limits.event_types)
         self._flow.variants.check(definition, promoted_settings(self._trials))
+        compile_bounds()
         with self._changing:
             check_launch(self._trials, definition)
             self._append(
@@ -94,6 +103,8 @@ class Experiments:
         """From now on, end every experiment in which an arm does harm, as soon as the counts say so."""
         if self._trials.promoted:  # they win over the configuration, which somebody may wonder about
             _log.info("promoted settings are in force", experiments=list(self._trials.promoted))
+        if self._trials.running:
+            compile_bounds()
         self._flow.log.subscribe(self._stop_harmful)
         self._stop_harmful(())
 
