@@ -243,7 +243,7 @@ def test_the_return_of_a_slate_holds_what_the_session_earned_later_discounted() 
     flow.observe([shown("s0", at=-HOUR), shown("s1"), shown("s2", at=60), shown("s3", at=120, items=("d",))])
     made = account(flow, act("purchase", "d", 130, "s3"))
     assert made.credit is not None
-    assert made.credit.earlier == (1.5, 0.75)
+    assert (made.credit.slate_return, made.credit.earlier) == (3.0, (1.5, 0.75))
     flow.observe([act("click", "a", 140, "s1")])
     assert flow.model.state.slates.worth[:4].tolist() == [0.0, 0.75 + 1.0, 1.5, 3.0]
 
