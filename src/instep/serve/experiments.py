@@ -6,12 +6,14 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import structlog
 
-from instep.domain import Entry, Experiment, ExperimentChange, InvalidRequest
+from instep.domain import Entry, Experiment, ExperimentChange, InvalidRequest, Receipt
 from instep.experiment import (
     Report,
     check_change,
@@ -146,8 +148,13 @@ class Experiments:
                 # The id is made of the name: whoever else notices it too adds nothing.
                 event_id = f"experiment-harm-{blake2b(name.encode(), digest_size=12).hexdigest()}"
                 change = ExperimentChange(event_id, name, time.time(), "stop", reason=str(harm))
-                self._flow.log.submit((change,))
-                _log.warning("experiment stopped", name=name, why=str(harm))
+                self._flow.log.submit((change,)).add_done_callback(partial(self._stopped, name, str(harm)))
+
+    def _stopped(self, name: str, why: str, written: Future[list[Receipt]]) -> None:
+        """The stop is on disk, or could not be written: then the next record brings another attempt."""
+        self._stopping.discard(name)
+        if written.exception() is None:
+            _log.warning("experiment stopped", name=name, why=why)
 
 
 def _new_id() -> str:
