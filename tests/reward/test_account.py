@@ -54,12 +54,13 @@ def test_a_repeat_and_what_is_taken_back_are_told() -> None:
 
 
 def test_a_credit_is_told_with_place_age_window_examination_and_shares() -> None:
-    credit = Credit("slate id", 1.7e9 - 90.0, 2, 90.0, 7200.0, 0.4, -0.05, (0.9, 0.81))
+    credit = Credit("slate id", 1.7e9 - 90.0, 2, 90.0, 7200.0, 0.4, -0.05, 4.0, (0.9, 0.81))
     assert account(chosen=True, credit=credit).steps()[3:] == [
         "The ranker learned the choice.",
         "Credited to the slate shown at 2023-11-14 22:11:50 UTC, place 3, by slate id: 90 s later, within the window "
         "of 7,200 s.",
         "At this place 0.400 of what the first place would get is seen, and -0.050 acts come of the place alone.",
+        "The slate's return is 4 by now.",
         "Earlier slates of the session share in it, discounted: 0.9, 0.81.",
     ]
 

@@ -56,6 +56,11 @@ def test_a_dwell_is_judged_by_its_ratio_to_the_usual_and_limited_both_ways() -> 
     assert reward("dwell", 0.0) == -2.0 * weight
 
 
+def test_twenty_seconds_on_a_story_of_fifteen_are_worth_more_than_forty_on_a_long_one() -> None:
+    table, short, long = RewardTable(), Usual(3.5, math.log1p(15.0)), Usual(3.5, math.log1p(120.0))
+    assert table.reward(act("dwell", 20.0), short) > 0 > table.reward(act("dwell", 40.0), long)
+
+
 def test_a_rating_is_judged_against_the_users_mean() -> None:
     assert reward("rating", 3.5) == 0.0
     assert reward("rating", 5.0) == 1.5

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from instep.domain import (
     Impression,
     InvalidRequest,
     Overrides,
+    Receipt,
+    Record,
+    Unavailable,
 )
 from instep.serve.app import App, open_app
 from instep.serve.cli import main
@@ -155,6 +160,27 @@ def test_a_stop_that_a_kill_prevented_is_made_up_for_at_the_next_start(folder: P
         assert policies(app) == {"greedy"}  # it is not served any more, whatever the log says
     with opened(folder) as app:
         app.flow.observe([Feedback("last", "c1", "i1", time.time(), "click")])
+        assert app.experiments.report(NAME).status == "stopped"
+
+
+def test_a_stop_that_the_disk_refused_is_tried_again_with_the_next_record(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(folder, experiments={NAME: TABLE}) as app:
+        submit, refused = app.flow.log.submit, list[Record]()
+
+        def full(records: Sequence[Record]) -> Future[list[Receipt]]:
+            if not isinstance(records[0], ExperimentChange) or refused:
+                return submit(records)
+            refused.append(records[0])
+            future = Future[list[Receipt]]()
+            future.set_exception(Unavailable("the disk is full"))
+            return future
+
+        monkeypatch.setattr(app.flow.log, "submit", full)
+        visits(app, "control", 6)
+        app.flow.observe([Feedback("last", "c1", "i1", time.time(), "click")])
+        assert len(refused) == 1
         assert app.experiments.report(NAME).status == "stopped"
 
 

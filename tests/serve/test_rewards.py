@@ -69,6 +69,7 @@ def test_an_event_is_explained_step_by_step(shop: Path) -> None:
         "5. Credited to the slate shown at 2023-11-14 22:13:20 UTC, place 2, by slate id: 10 s later, within the "
         "window of 7,200 s.",
         "6. At this place 0.500 of what the first place would get is seen.",
+        "7. The slate's return is 1 by now.",
     ]
 
 

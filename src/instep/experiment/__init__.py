@@ -4,6 +4,7 @@ from instep.experiment.change import check_change, check_launch, promoted_settin
 from instep.experiment.interleave import team_draft
 from instep.experiment.place import arms_of
 from instep.experiment.report import Report, report, reports
+from instep.experiment.sequential import compile_bounds
 from instep.experiment.tally import count_record, forget_users
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "arms_of",
     "check_change",
     "check_launch",
+    "compile_bounds",
     "count_record",
     "forget_users",
     "promoted_settings",

@@ -148,6 +148,7 @@ class Examples:
             window,
             float(state.examination.slope[surface, place]),
             float(state.examination.trust[surface, place]),
+            float(slates.worth[row]),
             earlier,
         )
 

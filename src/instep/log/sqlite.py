@@ -24,7 +24,7 @@ from instep.log.codec import Sealed, seal
 from instep.log.sqlite_file import FileLock, open_reader, open_writer, repair_hint
 
 T = TypeVar("T")
-LINGER: Final = 0.01
+LINGER: Final = 0.005
 """Seconds that impressions wait for company: nobody waits for them, and each transaction stops a request."""
 
 

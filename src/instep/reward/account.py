@@ -19,6 +19,7 @@ class Credit(msgspec.Struct, frozen=True):
         window: seconds within which an act of this type is credited.
         examination: share of the item's worth that gets through at this place, the first being 1.
         trust: acts an impression that the place alone earns.
+        slate_return: what the slate and the later ones of its session have earned by now, discounted.
         earlier: what the slates before it in the session got of the reward, newest first.
     """
 
@@ -29,6 +30,7 @@ class Credit(msgspec.Struct, frozen=True):
     window: float
     examination: float
     trust: float
+    slate_return: float
     earlier: tuple[float, ...] = ()
 
 
@@ -120,6 +122,7 @@ class Account(msgspec.Struct):
             f"{credit.joined_by}: {credit.age:,.0f} s later, within the window of {credit.window:,.0f} s.",
             f"At this place {credit.examination:.3f} of what the first place would get is seen"
             + (f", and {credit.trust:+.3f} acts come of the place alone." if credit.trust else "."),
+            f"The slate's return is {credit.slate_return:g} by now.",
         ]
         if credit.earlier:
             shares = ", ".join(f"{share:g}" for share in credit.earlier)

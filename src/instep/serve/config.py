@@ -123,7 +123,7 @@ class AttributionSection(Section):
     slates: int = Field(
         default=Attribution().slates,
         ge=64,
-        description="how many slates, the newest of all users, may still be credited; each takes 0.5 KiB",
+        description="how many slates, the newest of all users, may still be credited; each takes 0.6 KiB",
     )
 
 

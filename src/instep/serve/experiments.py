@@ -6,13 +6,23 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import structlog
 
-from instep.domain import Entry, Experiment, ExperimentChange, InvalidRequest
-from instep.experiment import Report, check_change, check_launch, promoted_settings, report, reports
+from instep.domain import Entry, Experiment, ExperimentChange, InvalidRequest, Receipt
+from instep.experiment import (
+    Report,
+    check_change,
+    check_launch,
+    compile_bounds,
+    promoted_settings,
+    report,
+    reports,
+)
 from instep.guard.experiments import check_experiment
 
 if TYPE_CHECKING:
@@ -53,6 +63,7 @@ class Experiments:
         limits = self._flow.settings.limits
         check_experiment(definition, None if limits.any_type else limits.event_types)
         self._flow.variants.check(definition, promoted_settings(self._trials))
+        compile_bounds()
         with self._changing:
             check_launch(self._trials, definition)
             self._append(
@@ -94,6 +105,8 @@ class Experiments:
         """From now on, end every experiment in which an arm does harm, as soon as the counts say so."""
         if self._trials.promoted:  # they win over the configuration, which somebody may wonder about
             _log.info("promoted settings are in force", experiments=list(self._trials.promoted))
+        if self._trials.running:
+            compile_bounds()
         self._flow.log.subscribe(self._stop_harmful)
         self._stop_harmful(())
 
@@ -135,8 +148,13 @@ class Experiments:
                 # The id is made of the name: whoever else notices it too adds nothing.
                 event_id = f"experiment-harm-{blake2b(name.encode(), digest_size=12).hexdigest()}"
                 change = ExperimentChange(event_id, name, time.time(), "stop", reason=str(harm))
-                self._flow.log.submit((change,))
-                _log.warning("experiment stopped", name=name, why=str(harm))
+                self._flow.log.submit((change,)).add_done_callback(partial(self._stopped, name, str(harm)))
+
+    def _stopped(self, name: str, why: str, written: Future[list[Receipt]]) -> None:
+        """The stop is on disk, or could not be written: then the next record brings another attempt."""
+        self._stopping.discard(name)
+        if written.exception() is None:
+            _log.warning("experiment stopped", name=name, why=why)
 
 
 def _new_id() -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,3 +152,11 @@ def test_weights_that_are_alike_but_for_rounding_have_no_tail() -> None:
     assert np.isnan(tail_shape(np.ones(1000) + 1e-15 * np.arange(1000)))
     assert np.isnan(tail_shape(np.zeros(1000)))
     assert np.isnan(tail_shape(np.ones(3)))
+
+
+def test_the_coverage_benchmark_is_not_taken_for_the_package_of_that_name() -> None:
+    """Numba tries to import `coverage`, and a script of benchmarks/ finds that folder first."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "benchmarks")}
+    ask = [sys.executable, "-c", "import coverage"]
+    done = subprocess.run(ask, env=environment, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "ImportError: this is a benchmark, not the package `coverage`"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from instep.domain import Context, Feedback, ItemPut, Record, SessionMerge
+from instep.domain import Context, Feedback, Impression, ItemPut, Record, SessionMerge
 from instep.evaluate.offpolicy import Logged, NoOverlap, Selection, judge, replay_slates
 from instep.flow import Flow, Settings
 from instep.log import Log, MemoryLog
@@ -126,6 +126,31 @@ def test_a_candidate_that_learns_otherwise_has_a_model_of_its_own_and_the_folder
     logged = replay_slates(log, OWN, other, SOON)
     np.testing.assert_array_equal(logged.reward, same.reward)
     assert set(np.unique(logged.reward).tolist()) == {0.0, 1.0}
+
+
+def test_from_an_item_that_is_no_candidate_on_a_slate_has_no_probability(log: Log) -> None:
+    """The log shows again what users took; a candidate without repeats never would."""
+    logged = replay_slates(log, OWN, settings(repeat=False, policy="plackett-luce"), SOON)
+    number = {name: at for at, name in enumerate(logged.names)}
+    taken: dict[str, set[int]] = {}
+    seen = []
+    slates = {}
+    for entry in log.read():
+        record = entry.record
+        if isinstance(record, Feedback):
+            taken.setdefault(record.user_id, set()).add(number[record.item_id])
+        elif isinstance(record, Impression):
+            slates[record.event_id] = taken.get(record.user_id, set()).copy()
+            seen.append(record.event_id)
+    first_taken = 0
+    for row, event_id in enumerate(seen[: len(logged)]):
+        again = [at for at, item in enumerate(logged.item[row].tolist()) if item in slates[event_id]]
+        if again:
+            first_taken += 1
+            assert logged.candidate[row, again[0] :].tolist() == [0.0] * (PLACES - again[0])
+        else:
+            assert (logged.candidate[row] > 0).all()
+    assert 50 < first_taken < len(logged)
 
 
 def test_an_evaluation_writes_nothing_and_says_the_same_again(log: Log) -> None:
