@@ -28,8 +28,8 @@ DOUBTED, CERTAIN = 4.0, 9.0
 """Trust is left at zero below the first, and believed in full above the second: mean square of the places' z-values."""
 LEAST_ITEMS: Final = 8
 LEAST_SLOPE: Final = 1e-3
-MOST_SHOWN: Final = 4_194_304.0
-"""When a surface has counted so many showings, all its counts are halved: what is old fades."""
+MOST_SHOWN: Final = 67_108_864.0
+"""When a surface has counted so many weighted showings, its counts are halved: what is old fades, float32 holds."""
 
 
 @njit(cache=True)
