@@ -123,6 +123,10 @@ class Flow:
         self.settings = settings or Settings()
         self.encoder = encoder
         self.on_stage: Callable[[str, float], None] = lambda stage, seconds: None
+        given = self.settings
+        self._default = Surface(given.policy, given.budget, True, given.parameters)
+        usual = Overrides(retrievers=given.retrievers, scorers=given.scorers, repeat=given.repeat)
+        self.variants = Variants(self._default, given.surfaces, usual)
         self.model = self._new_model()
         self._lock = threading.RLock()
         self._erasing = threading.Lock()
@@ -130,9 +134,7 @@ class Flow:
 
     def _new_model(self) -> Model:
         settings = self.settings
-        default = Surface(settings.policy, settings.budget, True, settings.parameters)
-        usual = Overrides(retrievers=settings.retrievers, scorers=settings.scorers, repeat=settings.repeat)
-        self.variants = Variants(default, settings.surfaces, usual)
+        default = self._default
         model = Model(
             settings.rewards,
             default_policy(default),

@@ -5,7 +5,7 @@ Where there is no experiment and nothing was promoted, this costs two looks at e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -27,7 +27,7 @@ from instep.domain import (
 from instep.experiment import arms_of, promoted_settings, team_draft
 from instep.experiment.place import EVERY_ARM
 from instep.model import Model, Served, seed_of
-from instep.policy import Policy, Surface, surface_policy
+from instep.policy import Parameters, Policy, Surface, surface_policy
 from instep.state.trials import Trial
 
 TEAM_DRAFT: Final = "team-draft"
@@ -43,12 +43,16 @@ class Variants:
         default: how slates are chosen, as configured.
         surfaces: what is configured differently on some surfaces.
         usual: the configured retrievers, scorers and `repeat`.
+
+    Attributes:
+        completed: a policy's parameters as an arm gives them to what its constructor gets; raises `ConfigError`.
     """
 
     def __init__(self, default: Surface, surfaces: Mapping[str, Surface], usual: Overrides) -> None:
         self._default = default
         self._surfaces = dict(surfaces)
         self._usual = usual
+        self.completed: Callable[[str | None, Parameters], Parameters] = lambda policy, parameters: parameters
         self._made: dict[tuple[bytes, str], Served | InstepError] = {}
         self._settled: dict[Policy, bool] = {}
 
@@ -148,7 +152,9 @@ class Variants:
             settings.policy if another else base.policy,
             settings.budget if another or settings.budget is not None else base.budget,
             here.explore and base.explore and settings.explore is not False,
-            settings.parameters if another or settings.parameters else base.parameters,
+            self.completed(settings.policy, settings.parameters)
+            if another or settings.parameters
+            else base.parameters,
         )
 
     def _mixed(self, model: Model, context: Context, trial: Trial, settings: Overrides) -> Slate:

@@ -26,6 +26,8 @@ from instep.domain import (
     Record,
     Unavailable,
 )
+from instep.policy.reinforce import TABLE as TAUGHT_TABLE
+from instep.policy.reinforce import Taught
 from instep.serve.app import App, open_app
 from instep.serve.cli import main
 from instep.serve.verifying import verify_folder
@@ -215,6 +217,24 @@ def test_a_promotion_holds_after_a_restart_until_it_is_rolled_back(folder: Path)
         assert policies(app) == {"greedy"}
     with opened(folder) as app:
         assert policies(app) == {"greedy"}
+
+
+def test_an_arm_may_have_a_policy_that_was_taught_in_the_folder_and_no_other_file(folder: Path) -> None:
+    taught = Overrides(policy="reinforce")
+    with opened(folder) as app:
+        for settings, message in [
+            (taught, r"arms\[1\]\.settings\.policy: .*there is no such table"),
+            (
+                Overrides(policy="reinforce", parameters={"table": "../../etc/passwd"}),
+                r"arms\[1\]\.settings\.parameters\.table: .*must be a file in the folder",
+            ),
+        ]:
+            with pytest.raises(InvalidRequest, match=message):
+                app.experiments.launch(Experiment(NAME, (ARMS[0], Arm("taught", 0.5, settings))))
+        table = Taught({}, slates=100, gain=0.1, least=0.01)
+        (folder / TAUGHT_TABLE).write_bytes(msgspec.json.encode(table))
+        app.experiments.launch(Experiment(NAME, (ARMS[0], Arm("taught", 0.5, taught))))
+        assert policies(app) == {"greedy", "reinforce"}
 
 
 def test_the_command_line_tells_the_story_of_an_experiment(folder: Path, tmp_path: Path) -> None:

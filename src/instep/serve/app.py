@@ -363,6 +363,14 @@ class FolderFlow(Flow):
     def __init__(self, app: App, log: Log, settings: Settings, encoder: Encoder | None) -> None:
         super().__init__(log, settings, encoder)
         self._app = app
+        self.variants.completed = self._completed
+
+    def _completed(self, policy: str | None, parameters: Parameters) -> Parameters:
+        """An arm's parameters: a taught policy's table is a file of the folder, and no other file."""
+        table = str(parameters.get("table", TABLE))
+        if policy == Reinforce.name and Path(table).name != table:
+            raise ConfigError(f"policy 'reinforce': table: must be a file in the folder, not {table!r}")
+        return _in_folder(policy, parameters, self._app.config)
 
     def erase(self, user_id: str) -> Certificate:
         """Remove a user. The snapshots go first: a kill in between must not leave one that knows the user."""
