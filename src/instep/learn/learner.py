@@ -26,7 +26,7 @@ from instep.domain import (
 )
 from instep.learn.dense import keep_solved
 from instep.learn.examples import Examples
-from instep.learn.histories import REWARD, TIME, recent_items, remember
+from instep.learn.histories import REWARD, TIME, TYPE, recent_items, remember
 from instep.learn.positive import (
     DENSE_TOGETHER,
     advance_time,
@@ -42,6 +42,7 @@ from instep.reward import Account, Attribution, Reward, Usual
 from instep.state import State, new_text_space, with_cells
 
 CONTINUED_SECONDS = 1800.0
+DOUBLE_SECONDS = 10.0
 USUAL_RATING = 3.5
 USUAL_RATING_WEIGHT = 2.0
 USUAL_DWELL = math.log(30.0)
@@ -140,7 +141,7 @@ class FastLearner:
         advance_time(state.items, state.clock, event.timestamp, state.n_items)
         self.examples.pass_time(event.timestamp)
         self.examples.join(event, user, item, kind, account)
-        account.chosen = reward > 0 and not self._continues(user, item, event.timestamp)
+        account.chosen = reward > 0 and not self._continues(user, item, kind, event.timestamp)
         if account.chosen:
             positive = float(state.clock.positive[0])
             state.clock.positive[0] = positive + REWARD_MEMORY * (reward - positive)
@@ -173,8 +174,11 @@ class FastLearner:
             del self.accounts[next(iter(self.accounts))]
         return account
 
-    def _continues(self, user: int, item: int, now: float) -> bool:
-        """Whether the act belongs to the one before it (a dwell after its click, a click twice): no new choice."""
+    def _continues(self, user: int, item: int, kind: int, now: float) -> bool:
+        """Whether the act belongs to the one before it (a dwell after its click, a double click): no new choice.
+
+        The same song played again is a choice: it is what the user wants next.
+        """
         history = self.state.history
         length = int(history.length[user])
         if length == 0:
@@ -182,7 +186,8 @@ class FastLearner:
         at = int(history.start[user]) + length - 1
         newest = history.values[at]
         same = history.ids[at] == item and newest[REWARD] >= 0
-        return bool(same and abs(now - newest[TIME]) <= CONTINUED_SECONDS)
+        longest = DOUBLE_SECONDS if newest[TYPE] == kind else CONTINUED_SECONDS
+        return bool(same and abs(now - newest[TIME]) <= longest)
 
     def _taken(self, user: int, item: int, weight: float) -> None:
         state = self.state
