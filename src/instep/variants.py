@@ -6,7 +6,7 @@ Where there is no experiment and nothing was promoted, this costs two looks at e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -54,7 +54,7 @@ class Variants:
         self._usual = usual
         self.completed: Callable[[str | None, Parameters], Parameters] = lambda policy, parameters: parameters
         self._made: dict[tuple[bytes, str], Served | InstepError] = {}
-        self._settled: dict[Policy, bool] = {}
+        self._settled: dict[int, bool] = {}
 
     def slate(self, model: Model, context: Context) -> Slate:
         """Choose a slate as `Model.slate` does, under the arms that the user is in and what was promoted.
@@ -140,8 +140,8 @@ class Variants:
         return Served(
             surface_policy(self._surface(settings, surface), self._default),
             bool(repeat),
-            tuple(find_part("instep.retrievers", name, {})() for name in retrievers or ()),
-            tuple(find_part("instep.scorers", name, {})() for name in scorers or ()),
+            tuple(_plugin("instep.retrievers", name) for name in retrievers or ()),
+            tuple(_plugin("instep.scorers", name) for name in scorers or ()),
         )
 
     def _surface(self, settings: Overrides, name: str) -> Surface:
@@ -162,9 +162,10 @@ class Variants:
         arms = trial.definition.arms
         both = [self.served(arm.settings.over(settings), context.surface) for arm in arms]
         for served in both:  # what was promoted since the launch may draw by chance
-            if served.policy not in self._settled:
-                self._settled[served.policy] = is_settled(served.policy)
-            if not self._settled[served.policy]:
+            known = id(served.policy)  # it is kept in `_made`
+            if known not in self._settled:
+                self._settled[known] = is_settled(served.policy)
+            if not self._settled[known]:
                 raise ConfigError(_unsettled(served.policy))
         slates = [model.slate(context, served) for served in both]
         first, second = ([item.item_id for item in slate.items] for slate in slates)
@@ -198,6 +199,14 @@ def is_settled(policy: Policy) -> bool:
     choices = [policy.choose(scores, PROBES, seed) for seed in range(PROBES)]
     same = all(choice.places.tolist() == choices[0].places.tolist() for choice in choices)
     return same and all((choice.propensities == 1.0).all() for choice in choices)
+
+
+def _plugin(group: str, name: str) -> Any:
+    made = find_part(group, name, {})
+    try:
+        return made()
+    except Exception as error:  # a plugin may fail in any way
+        raise ConfigError(f"{group} {name!r} cannot be made: {error!r}") from error
 
 
 def _unsettled(policy: Policy) -> str:
