@@ -162,10 +162,10 @@ class Variants:
         arms = trial.definition.arms
         both = [self.served(arm.settings.over(settings), context.surface) for arm in arms]
         for served in both:  # what was promoted since the launch may draw by chance
-            known = id(served.policy)  # it is kept in `_made`
-            if known not in self._settled:
-                self._settled[known] = is_settled(served.policy)
-            if not self._settled[known]:
+            policy = id(served.policy)  # it is kept in `_made`
+            if policy not in self._settled:
+                self._settled[policy] = is_settled(served.policy)
+            if not self._settled[policy]:
                 raise ConfigError(_unsettled(served.policy))
         slates = [model.slate(context, served) for served in both]
         first, second = ([item.item_id for item in slate.items] for slate in slates)
