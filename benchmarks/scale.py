@@ -47,6 +47,7 @@ SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 FEW_USERS: Final = 4_000
 SOME_ITEMS: Final = 100_000
 LEARNED: Final = 10_000
+QUICK_LEARNED: Final = 2_000
 ACTS_EACH: Final = 10
 TURNS: Final = 2_000
 RESTART: Final = (1_000_000, 1_000_000, 10_000_000)
@@ -78,13 +79,20 @@ def fill(flow: Flow, shop: Shop, learned: int) -> None:
     state.offset = 0
 
 
-def costs(items: int, users: int, acts: int, turns: int, folder: str) -> Figures:
-    """Build one size in memory, and time events and requests in turns; a snapshot goes into the folder, if any."""
+def costs(shop_of: tuple[int, int, int], learned: int, turns: int, folder: str) -> Figures:
+    """Build one size in memory, and time events and requests in turns.
+
+    Args:
+        shop_of: items, acts, users.
+        learned: acts learned in full, the last ones.
+        turns: how many events and requests.
+        folder: where a snapshot goes; "" for none.
+    """
     configure_logs("error")
     compile_all()
-    shop = Shop(items, acts, users)
+    shop = Shop(*shop_of)
     flow = Flow(MemoryLog())
-    fill(flow, shop, LEARNED)
+    fill(flow, shop, learned)
     clicks = Clicks(shop, "scale")
     calls: dict[str, Callable[[Feedback, Context], object]] = {
         "request": lambda event, context: flow.rank(context),
@@ -135,7 +143,7 @@ def parts(state: State) -> dict[str, float]:
     return dict(sorted(sizes.items(), key=lambda pair: -pair[1]))
 
 
-def build_restart(items: int, users: int, acts: int, folder: str) -> Figures:
+def build_restart(items: int, users: int, acts: int, folder: str, learned: int) -> Figures:
     """A folder with a log of all acts and a snapshot at its end."""
     configure_logs("error")
     shop = Shop(items, acts, users)
@@ -144,7 +152,7 @@ def build_restart(items: int, users: int, acts: int, folder: str) -> Figures:
     offset = write_log(place / "log.sqlite", shop)
     logged = time.perf_counter()
     flow = Flow(MemoryLog())
-    fill(flow, shop, LEARNED)
+    fill(flow, shop, learned)
     flow.model.state.offset = offset
     path = flow.snapshot(place / "snapshots")
     flow.close()
@@ -186,16 +194,16 @@ def apart(work: Callable[..., Figures], *arguments: object) -> Figures:
         return process.submit(work, *arguments).result()
 
 
-def growth(sizes: tuple[int, ...], users: bool, turns: int) -> dict[int, Figures]:
+def growth(sizes: tuple[int, ...], users: bool, learned: int, turns: int) -> dict[int, Figures]:
     """Costs at each size of the catalogue or of the crowd; the largest crowd also as a service."""
     found: dict[int, Figures] = {}
     with TemporaryDirectory() as folder, ProcessPoolExecutor(1, SPAWN) as process:
         for size in sizes:
             items = min(SOME_ITEMS, sizes[-1]) if users else size
-            acts = max(2 * LEARNED, ACTS_EACH * size) if users else 2 * LEARNED
+            acts = max(2 * learned, ACTS_EACH * size) if users else 2 * learned
             crowd = size if users else FEW_USERS
             last = users and size == sizes[-1]
-            work = process.submit(costs, items, crowd, acts, turns, folder if last else "")
+            work = process.submit(costs, (items, acts, crowd), learned, turns, folder if last else "")
             found[size] = work.result()
             if last:
                 found[size] |= apart(served, items, crowd, folder)
@@ -266,11 +274,12 @@ def main() -> None:
         parser.error(f"there is no part {unknown[0]}; there are {', '.join(PARTS)}")
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}", flush=True)
     sizes, turns = (SIZES[:2], TURNS // 10) if given.quick else (SIZES, TURNS)
+    learned = QUICK_LEARNED if given.quick else LEARNED
     console = Console(width=110)
     found: dict[str, dict[int, Figures]] = {}
     for axis in ("items", "users"):
         if axis in chosen:
-            found[axis] = growth(sizes, axis == "users", turns)
+            found[axis] = growth(sizes, axis == "users", learned, turns)
             console.print(table(axis, found[axis]))
     if "users" in found:
         for name, value in list(found["users"].values())[-1].items():
@@ -280,7 +289,7 @@ def main() -> None:
     if "restart" in chosen:
         of = QUICK_RESTART if given.quick else RESTART
         with TemporaryDirectory() as folder:
-            restarted = apart(build_restart, *of, folder) | apart(restart, *of, folder)
+            restarted = apart(build_restart, *of, folder, learned) | apart(restart, *of, folder)
         print("restart with {:,} items, {:,} users, {:,} acts".format(*of))
         for name, value in restarted.items():
             print(f"  {name}: {_short(value)}")
