@@ -187,7 +187,7 @@ def test_a_stop_that_the_disk_refused_is_tried_again_with_the_next_record(
 
 
 def test_an_erased_user_s_clicks_that_stopped_an_experiment_do_not_start_it_again(folder: Path) -> None:
-    with opened(folder, experiments={NAME: TABLE}) as app:
+    with opened(folder, experiments={NAME: {**TABLE, "least_users": 25}}) as app:
         visits(app, "control", 6)
         app.flow.observe([Feedback("last", "c1", "i1", time.time(), "click")])
         controls = {
@@ -195,7 +195,7 @@ def test_an_erased_user_s_clicks_that_stopped_an_experiment_do_not_start_it_agai
             for entry in app.flow.log.read()
             if isinstance(entry.record, Impression) and "control" in {x.arm for x in entry.record.experiments}
         }
-        for user in sorted(controls)[9:]:  # with nine users left, nothing could be said any more
+        for user in sorted(controls)[24:]:  # with 24 users left, nothing could be said any more
             app.erase(user)
         found = app.experiments.report(NAME)
         assert (found.status, found.arms[1].metrics[0].verdict) == ("stopped", "too early")
