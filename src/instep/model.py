@@ -28,16 +28,17 @@ from instep.reward import Attribution, RewardTable
 from instep.score import SIGNALS, WIDTH, Shortlist, new_weights
 from instep.score.base import Scorer
 from instep.score.posterior import (
-    add_item_noise,
     item_deviations,
     item_noise,
+    noise_of,
     score_deviations,
+    score_draws,
     user_doubt,
 )
 from instep.state import DAY, WEEK, State
 from instep.state.tables import F32, I32, I64
 
-HEADROOM: Final = 64
+HEADROOM: Final = 48
 MOST_PROPOSED: Final = 500
 MOST_FILTERED: Final = 8192
 SEARCH_PROBES: Final = 24
@@ -182,7 +183,7 @@ class Model:
                     continue
                 scored = clock()
                 self.on_stage("score", scored - gathered)
-                items = self._chosen(found, scores, added, places, context, policy)
+                items = self._chosen(found, scores, places, context, policy)
                 self.on_stage("choose", clock() - scored)
                 break
         return Slate(context.request_id, items, policy.name, state.offset, tuple(dict.fromkeys(degraded)))
@@ -258,14 +259,13 @@ class Model:
         self,
         found: Shortlist,
         scores: F32,
-        added: F32,
         places: I64,
         context: Context,
         policy: Policy,
     ) -> tuple[SlateItem, ...]:
         if len(places) == 0:
             return ()
-        rows = self._rows(found, scores, added, places, policy)
+        rows = self._rows(found, scores, places, policy)
         choice = policy.choose(rows, min(context.n, len(places)), seed_of(context.request_id))
         names = self.state.names.items
         chosen = places[choice.places]
@@ -284,22 +284,24 @@ class Model:
             slate.append(SlateItem(names[item], value, propensity, _sources_of(bits), why))
         return tuple(slate)
 
-    def _rows(self, found: Shortlist, scores: F32, added: F32, places: I64, policy: Policy) -> F32:
+    def _rows(self, found: Shortlist, scores: F32, places: I64, policy: Policy) -> F32:
         """What a policy sees of the candidates at `places`: see `Policy.choose`."""
-        state, rows = self.state, [scores[places][None]]
-        if policy.draws or policy.deviation:
-            items, doubt = found.items[places], user_doubt(len(found.recent))
-            own = item_deviations(state.items, items, float(state.clock.now[0]))
+        expected = scores[places]
+        if not (policy.draws or policy.deviation or policy.tilt):
+            return expected[None]
+        state, items, x = self.state, found.items[places], found.signals[places]
+        table, doubt, precision = state.items, user_doubt(len(found.recent)), state.weights.precision
+        own = item_deviations(table.taken, table.shown, table.last_seen, items, float(state.clock.now[0]))
+        seen: F32 = expected[None]
         if policy.draws:
-            draws = found.draws(places, np.float32(doubt) * self._noise[: policy.draws]) + added[places]
-            add_item_noise(items, own, self._item_noise[: policy.draws], draws)
-            rows.append(draws)
+            deviation = (np.float32(doubt) / np.sqrt(precision)).astype(np.float32)
+            item_noise = self._item_noise[: policy.draws, noise_of(items)]
+            seen = score_draws(expected, x, deviation, self._noise, own, item_noise)
         if policy.deviation:
-            rows.append(score_deviations(state.weights, found.signals[places], doubt, own)[None])
-        seen = np.concatenate(rows)
+            seen = np.concatenate([seen, score_deviations(precision, x, doubt, own)[None]])
         if policy.tilt is not None:
             tilt = np.array([policy.tilt.get(name, 0.0) for name in SIGNALS], np.float32)
-            seen[: 1 + policy.draws] += found.signals[places] @ tilt
+            seen[: 1 + policy.draws] += x @ tilt
         return seen
 
     def _allowed(self, context: Context) -> Callable[[int], bool] | None:

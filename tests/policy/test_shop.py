@@ -33,8 +33,9 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield app
 
 
-def test_after_one_like_the_same_kind_stays_ahead(shop: App) -> None:
-    slates = [shop.recommend(user_id="ann", n=9, request_id=f"r{k}") for k in range(200)]
+@pytest.mark.parametrize("n", [6, 9])
+def test_after_one_like_the_same_kind_stays_ahead(shop: App, n: int) -> None:
+    slates = [shop.recommend(user_id="ann", n=n, request_id=f"r{k}") for k in range(200)]
     first = [{item.item_id for item in slate.items[:3]} for slate in slates]
     assert first.count({"black", "oolong", "jasmine"}) >= 198
 

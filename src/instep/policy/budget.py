@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from instep.domain import ConfigError
 from instep.policy.greedy import best_places
 
-BUDGET: Final = 0.05
+BUDGET: Final = 0.02
 EXPLORED: Final = 100  # places; further down nobody looks, and a long slate stays cheap
-NEAR: Final = 0.9  # of an item's worth: what is worth less does not pass it within the slate
+NEAR: Final = 0.9  # of an item's worth: what is worth less is clearly worse
 PAYS: Final = 2.0  # standard deviations
 
 F32 = NDArray[np.float32]
@@ -80,8 +80,9 @@ def _costs(worth: F64, left: I64, count: int, seen: F64, at: int, out: F64) -> N
         count: how many remain.
         seen: float64 (k + 1,), 0 at the end.
         at: the place.
-        out: float64 (>= count,), overwritten, in the order of `left`; its first is 0. Infinite for what would only
-            change places with one that is clearly better: it is shown anyway, so nothing would be found out.
+        out: float64 (>= count,), overwritten, in the order of `left`; its first is 0. Infinite for what is
+            clearly worse than the best and would only change places within the slate, where it is shown anyway and
+            nothing would be found out, or would enter the slate's upper half.
     """
     k = len(seen) - 1
     inside = min(k - at, count)
@@ -93,7 +94,9 @@ def _costs(worth: F64, left: I64, count: int, seen: F64, at: int, out: F64) -> N
         out[t] = np.inf if mine < NEAR * best else max(cost, 0.0)
         down += (seen[at + t] - seen[at + t + 1]) * mine
     for t in range(inside, count):
-        out[t] = max(down - here * worth[left[t]], 0.0)
+        mine = worth[left[t]]
+        far = mine < NEAR * best and at < k // 2
+        out[t] = np.inf if far else max(down - here * mine, 0.0)
 
 
 @njit(cache=True)
@@ -137,9 +140,11 @@ def follow(expected: F32, rows: F32, k: int, budget: float) -> I64:
         for at in range(k):
             best = 0
             if at < EXPLORED:
-                best, cost = _highest(worth, left, m - at, seen, at, row, limit - spent)
+                best, cost = _highest(worth, left[at:], m - at, seen, at, row, limit - spent)
                 spent += cost
-            slates[r, at] = _take(left, m - at, best)
+            slates[r, at] = left[at + best]
+            for t in range(at + best, at, -1):  # those passed over stand one place lower
+                left[t] = left[t - 1]
     return slates
 
 
@@ -165,7 +170,7 @@ def _highest(
         down += (seen[at + t] - seen[at + t + 1]) * worth[i]
     for t in range(inside, count):
         i = left[t]
-        if row[i] > highest:
+        if row[i] > highest and (worth[i] >= NEAR * first or at >= k // 2 or limit == np.inf):
             cost = max(down - here * worth[i], 0.0)
             if cost <= limit:
                 best, highest, paid = t, row[i], cost

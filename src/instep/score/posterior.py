@@ -14,9 +14,9 @@ from typing import Final
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from instep.state import Items, Weights
-from instep.state.tables import F32, I32
+from instep.state.tables import F32, F64, I32
 
 ITEM_PRECISION: Final = 4.0
 EXAMINED: Final = 0.05  # how much an impression tells of an item, in acts
@@ -34,6 +34,11 @@ def item_noise(draws: int) -> F32:
     return np.random.default_rng(11).standard_normal((draws, NOISE_ROWS)).astype(np.float32)
 
 
+def noise_of(rows: I32) -> NDArray[np.int64]:
+    """Which column of `item_noise` each item has: int64 (p,)."""
+    return (rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(54)).astype(np.int64)
+
+
 def user_doubt(history: int) -> float:
     """How much of the weights' deviation is left for a user with a history of this length: 1 for a stranger.
 
@@ -44,51 +49,66 @@ def user_doubt(history: int) -> float:
 
 
 @njit(cache=True)
-def item_deviations(items: Items, rows: I32, now: float) -> F32:
+def item_deviations(taken: F32, shown: F32, heard: F64, rows: I32, now: float) -> F32:
     """Standard deviation of what is not known of each item itself.
 
     Args:
-        items: the table.
+        taken, shown: float32 (n,), acts and impressions, as in `Items`.
+        heard: float64 (n,), when each was last acted on, seconds; below 0 for never.
         rows: int32 (p,), item numbers.
         now: the newest event's time, seconds.
 
     Returns:
         float32 (p,), log-odds; at most 0.5.
     """
-    taken, shown, last, first = items.taken, items.shown, items.last_seen, items.first_seen
     out = np.empty(len(rows), np.float32)
     for p in range(len(rows)):
         i = rows[p]
-        heard = last[i] if last[i] >= 0.0 else first[i]
-        idle = max(now - heard, 0.0) if heard >= 0.0 else 0.0
+        idle = max(now - heard[i], 0.0) if heard[i] >= 0.0 else 0.0
         known = (taken[i] + EXAMINED * shown[i]) * 0.5 ** (idle / FORGETTING)
         out[p] = 1.0 / np.sqrt(ITEM_PRECISION + known)
     return out
 
 
-@njit(cache=True)
-def add_item_noise(rows: I32, deviations: F32, noise: F32, draws: F32) -> None:
-    """Add the items' part to draws of the posterior.
+@njit(cache=True, fastmath=True)
+def score_draws(scores: F32, x: F32, deviation: F32, noise: F32, own: F32, item_noise: F32) -> F32:
+    """Expected scores, and below them scores under draws of the posterior: float32 (1 + draws, p).
 
     Args:
-        rows: int32 (p,), item numbers.
-        deviations: float32 (p,), as `item_deviations` gives them.
-        noise: float32 (draws, NOISE_ROWS).
-        draws: float32 (draws, p), added to.
+        scores: float32 (p,), expected.
+        x: float32 (p, WIDTH), signals.
+        deviation: float32 (WIDTH,), standard deviation of each weight.
+        noise: float32 (>= draws, WIDTH), standard normal.
+        own: float32 (p,), as `item_deviations` gives them.
+        item_noise: float32 (draws, p), standard normal.
     """
-    width = np.uint64(noise.shape[1])
-    for p in range(len(rows)):
-        at = np.int64((np.uint64(rows[p]) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(32)) % width)
-        for r in range(len(draws)):
-            draws[r, p] += deviations[p] * noise[r, at]
+    draws, count = item_noise.shape
+    width = len(deviation)
+    across = np.empty(
+        (width, draws), np.float32
+    )  # a row a signal: the inner loop runs over all draws at once
+    for r in range(draws):
+        for f in range(width):
+            across[f, r] = noise[r, f] * deviation[f]
+    out = np.empty((1 + draws, count), np.float32)
+    z = np.empty(draws, np.float32)
+    for p in range(count):
+        z[:] = scores[p]
+        for f in range(width):
+            for r in range(draws):
+                z[r] += across[f, r] * x[p, f]
+        out[0, p] = scores[p]
+        for r in range(draws):
+            out[1 + r, p] = z[r] + own[p] * item_noise[r, p]
+    return out
 
 
 @njit(cache=True)
-def score_deviations(weights: Weights, x: F32, doubt: float, items: F32) -> F32:
+def score_deviations(precision: F32, x: F32, doubt: float, items: F32) -> F32:
     """Standard deviation of each candidate's score, compared with the mean candidate's.
 
     Args:
-        weights: the ranker.
+        precision: float32 (WIDTH,), of the ranker's weights.
         x: float32 (p, WIDTH), signals of the candidates.
         doubt: as `user_doubt` gives it.
         items: float32 (p,), as `item_deviations` gives them.
@@ -97,7 +117,6 @@ def score_deviations(weights: Weights, x: F32, doubt: float, items: F32) -> F32:
         float32 (p,), log-odds.
     """
     count, width = x.shape
-    precision = weights.precision
     mean = np.zeros(width, np.float32)
     for p in range(count):
         for f in range(width):
