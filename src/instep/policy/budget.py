@@ -63,7 +63,9 @@ def _seen(k: int) -> F64:
 
 @njit(cache=True)
 def _limit(worth: F64, order: I64, seen: F64, k: int, budget: float) -> float:
-    """What a slate may give up."""
+    """What a slate may give up; less than nothing without a budget, so that not even ties are drawn."""
+    if budget <= 0.0:
+        return -1.0
     whole = 0.0
     for place in range(k):
         whole += seen[place] * worth[order[place]]
