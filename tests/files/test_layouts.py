@@ -292,3 +292,11 @@ def test_open_bandit_keeps_the_propensities(tmp_path: Path) -> None:
     (item,) = source.items()
     assert isinstance(item, ItemPut)
     assert item.fields == {"item_feature_0": -0.5, "item_feature_1": "c4f"}
+
+
+def test_a_file_called_ratings_that_is_not_of_movielens_is_read_by_its_own_columns(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text("user_id,item_id,timestamp,type,value\nann,tea,1260759144,rating,4\n")
+    source = open_source(path)
+    assert source.format == "generic"
+    assert [(event.user_id, event.item_id, event.value) for event in source.events()] == [("ann", "tea", 4.0)]

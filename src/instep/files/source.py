@@ -68,7 +68,8 @@ def _found(path: Path) -> str:
     folder = path if path.is_dir() else path.parent
     for layout in LAYOUTS:
         names = {name for name, *_ in layout.values()}
-        if (folder / layout["events"][0]).is_file() and (path.is_dir() or path.name in names):
+        events = folder / layout["events"][0]
+        if events.is_file() and (path.is_dir() or path.name in names) and _may_be_movielens(events):
             return "movielens"
     if (folder / "behaviors.tsv").is_file() and (path.is_dir() or path.name in ("behaviors.tsv", "news.tsv")):
         return "mind"
@@ -80,6 +81,16 @@ def _found(path: Path) -> str:
         _by_columns(file) for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()
     }
     return next((name for name in ("amazon-personalize", "gorse") if name in found), "generic")
+
+
+def _may_be_movielens(events: Path) -> bool:
+    """Many a shop's file is called ratings.csv, too: its header decides. The other layouts have none."""
+    if events.suffix.lower() not in SUFFIXES:
+        return True
+    try:
+        return set(Table(events).columns) >= {"userId", "movieId"}
+    except ConfigError:  # the layout will say what is wrong
+        return True
 
 
 def _by_columns(path: Path) -> str:

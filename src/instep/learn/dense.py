@@ -60,6 +60,11 @@ def keep_solved(state: State) -> None:
     if schedule[EFFECT] and events >= schedule[EFFECT]:
         assert state.solved is not None
         state.head.symmetric[:], state.head.directed[:] = state.solved()
+        # A slot that has passed to another item since it was asked for starts anew.
+        passed_on = state.head.solving != state.head.item
+        for weights in (state.head.symmetric, state.head.directed):
+            weights[passed_on] = 0.0
+            weights[:, passed_on] = 0.0
         state.solved = None
         schedule[EFFECT] = 0
         schedule[SOLVED] += 1
@@ -67,6 +72,7 @@ def keep_solved(state: State) -> None:
     if schedule[EFFECT] or events - schedule[LAST] < between:
         return
     head = state.head
+    head.solving[:] = head.item
     used = np.flatnonzero(head.item >= 0)
     square = np.ix_(used, used)
     future = _solver.submit(solve, head.together[square], head.history[square], head.following[square])

@@ -131,6 +131,7 @@ class Head(NamedTuple):
         following: float32 (HEAD_SLOTS, HEAD_SLOTS), decayed history weight (row) when an item
             (column) was taken.
         symmetric, directed: float32 (HEAD_SLOTS, HEAD_SLOTS), the solved weights that requests read.
+        solving: int32 (HEAD_SLOTS,), item of a slot when the pending solution was asked for.
         schedule: int64 (4,): events at the last solve, events when the pending one takes effect (0: none),
             solves done, free.
     """
@@ -141,6 +142,7 @@ class Head(NamedTuple):
     following: F32
     symmetric: F32
     directed: F32
+    solving: I32
     schedule: I64
 
 
@@ -300,6 +302,7 @@ def new_head() -> Head:
         square(),
         square(),
         square(),
+        np.full(HEAD_SLOTS, -1, np.int32),
         np.zeros(4, np.int64),
     )
 
