@@ -69,12 +69,14 @@ class Outcome:
 
     Args:
         examination: relative.
+        told: the same of a regression on the same slates that is told what every item is worth: what the data allow.
         trust: in clicks an impression.
         rates: of the learned rates, relative.
         raw: of clicks over impressions, relative.
     """
 
     examination: float
+    told: float
     trust: float
     rates: float
     raw: float
@@ -125,6 +127,33 @@ def records(model: str, impressions: int, planted: Planted, rng: np.random.Gener
             yield Feedback(event, f"u{user}", names[place], now + 5.0 + place, "click", slate_id=f"s{number}")
 
 
+class Told:
+    """A regression of each place's clicks on the true worth of what stood there; for trust, with an intercept."""
+
+    def __init__(self, model: str) -> None:
+        self._intercept = model == "trust"
+        self._sums = np.zeros((4, PLACES))  # worth, clicks, worth squared, worth of what was clicked
+        self._slates = 0
+
+    def show(self, worth: F64) -> None:
+        """A slate's items are worth float64 (PLACES,)."""
+        self._slates += 1
+        self._last = worth
+        self._sums[0] += worth
+        self._sums[2] += worth**2
+
+    def click(self, place: int) -> None:
+        """A place of the last slate was clicked."""
+        self._sums[1, place] += 1
+        self._sums[3, place] += self._last[place]
+
+    def slope(self) -> F64:
+        """Examination, relative to the first place: float64 (PLACES,)."""
+        worth, clicked, squared, both = self._sums / self._slates
+        slope = (both - worth * clicked) / (squared - worth**2) if self._intercept else clicked / worth
+        return np.asarray(slope / slope[0])
+
+
 def recover(model: str, impressions: int, seed: int) -> tuple[Outcome, list[list[float]]]:
     """Plant a model, learn its log, and compare; also the curves: planted and estimated examination, trust."""
     rng = np.random.default_rng(seed)
@@ -133,13 +162,16 @@ def recover(model: str, impressions: int, seed: int) -> tuple[Outcome, list[list
         worth = np.minimum(worth * np.exp(rng.normal(0.0, 0.7, (GROUPS, ITEMS))), 0.95)
     planted = Planted(worth, np.zeros(PLACES))
     flow = Flow(MemoryLog(), Settings(policy="greedy"))
-    shown, clicked = np.zeros(ITEMS), np.zeros(ITEMS)
+    shown, clicked, told = np.zeros(ITEMS), np.zeros(ITEMS), Told(model)
     for offset, record in enumerate(records(model, impressions, planted, rng)):
         flow.model.learn((Entry(offset, record),))
         if isinstance(record, Impression):
-            shown[[int(name[1:]) for name in record.item_ids]] += 1
+            slate = [int(name[1:]) for name in record.item_ids]
+            shown[slate] += 1
+            told.show(worth[int(record.user_id[1:]) % GROUPS, slate])
         elif isinstance(record, Feedback):
             clicked[int(record.item_id[1:])] += 1
+            told.click(int(record.event_id.rpartition("-")[2]))
     state = flow.model.state
     slope, trust = state.examination.slope[0, :PLACES], state.examination.trust[0, :PLACES]
     looked = planted.looked / planted.slates
@@ -154,6 +186,7 @@ def recover(model: str, impressions: int, seed: int) -> tuple[Outcome, list[list
     rates = earned / np.maximum(looks, 1e-9)
     outcome = Outcome(
         float(np.abs(slope / true_slope - 1.0).max()),
+        float(np.abs(told.slope() / true_slope - 1.0).max()),
         float(np.abs(trust - true_trust).max()),
         float(np.abs(rates / first[known] - 1.0).mean()),
         float(np.abs(clicked[known] / shown[known] / first[known] - 1.0).mean()),
@@ -170,7 +203,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the items, slates and clicks")
     given = parser.parse_args()
     impressions = 10_000 if given.quick else 100_000
-    table = Table("model", "examination", "trust", "items' rates", "raw click rates", title="Errors")
+    table = Table(
+        "model", "examination", "told the worth", "trust", "items' rates", "raw click rates", title="Errors"
+    )
     shown = Table("model", "curve", *map(str, range(1, PLACES + 1)), title="Curves by place")
     claims = []
     for model in MODELS:
@@ -178,6 +213,7 @@ def main() -> None:
         table.add_row(
             model,
             f"{outcome.examination:.1%}",
+            f"{outcome.told:.1%}",
             f"{outcome.trust:.4f}",
             f"{outcome.rates:.1%}",
             f"{outcome.raw:.1%}",
