@@ -126,7 +126,10 @@ class Model:
             count_record(self.state.names.trials, self.state.names.merged, entry.record)
             self.state.offset = entry.offset + 1
 
-    def _learn_choice(self, user: int, item: int, now: float, weight: float) -> None:
+    def _learn_choice(self, user: int, item: int, now: float, weight: float, shown: I32) -> None:
+        if len(shown) > 1:  # what was shown and left is known: the choice was among the slate's items
+            self._shortlist.learn(user, item, now, weight, self.repeat, shown, only=True)
+            return
         # The item is not added to what would have been considered: among candidates of which all but one were
         # retrieved for their popularity, popularity would look like a fault. Given that the choice fell on a
         # candidate, the softmax over the candidates is exact (independence of irrelevant alternatives).

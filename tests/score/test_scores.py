@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from instep.domain import Context, Feedback, ItemPut, Record
+from instep.domain import Context, Feedback, Impression, ItemPut, Record
 from instep.flow import Flow, Settings
 from instep.log import MemoryLog
 from instep.score import SIGNALS, WIDTH
+from instep.score.passed import LATELY
 from instep.state import State
 from instep.testing import ScorerContract, small_flow
 
@@ -100,3 +101,31 @@ def test_learning_a_choice_raises_its_probability() -> None:
         for _ in range(3):
             found.learn(user, item, NOW + 99, 1.0, True, np.arange(20, dtype=np.int32))
         assert probability(item) > before
+
+
+def test_an_act_on_a_slate_is_a_choice_among_what_the_slate_showed() -> None:
+    flow = small_flow()
+    shown = Impression("slate:1", "u3", NOW + 90, ("i0", "i5", "i7"), (0.5, 0.5, 1.0))
+    flow.observe([shown, Feedback("on it", "u3", "i5", NOW + 95, "click", slate_id="slate:1")])
+    state = flow.model.state
+    row = state.user_number["u3"]
+    start, length = int(state.passed.start[row]), int(state.passed.length[row])
+    cells = dict(
+        zip(
+            state.passed.ids[start : start + length].tolist(),
+            state.passed.values[start : start + length, LATELY].tolist(),
+            strict=True,
+        )
+    )
+    # One choice was made a moment ago: its probabilities fall on what was shown and left, and on nothing else.
+    fresh = {item for item, lately in cells.items() if lately > 0.05}
+    assert {state.item_number["i0"], state.item_number["i7"]} <= fresh
+    assert state.item_number["i5"] not in cells
+    before = small_flow().model.state.passed
+    kept = {
+        int(item): float(before.values[at, LATELY])
+        for at, item in enumerate(before.ids)
+        if before.start[row] <= at < before.start[row] + before.length[row]
+    }
+    for item in set(kept) - {state.item_number[name] for name in shown.item_ids}:
+        assert abs(cells[item] - np.float32(0.9) * kept[item]) < 1e-6

@@ -26,12 +26,14 @@ from instep.learn.histories import REWARD, TIME, TYPE
 from instep.reward import Account, Attribution, Credit, replaced_types
 from instep.state import PLACES, State
 from instep.state.slates import NEXT, OLDEST, OPEN, grown, key_of
+from instep.state.tables import I32
 
 EARLY: Final = 300.0
 """So many seconds a client's clock may be behind when it names the slate."""
 LEAST_CHANCE: Final = 0.05
 """Propensities below this count as this much: one rare showing must not outweigh all others."""
 LAST_BIT: Final = 62
+NO_ITEMS: Final[I32] = np.zeros(0, np.int32)
 
 
 class Examples:
@@ -82,13 +84,16 @@ class Examples:
             if slates.at[first % len(slates.key)] + window <= slates.now[0]:
                 judge_due(slates, self.state.items, self.state.examination, window, -1)
 
-    def join(self, event: Feedback, user: int, item: int, kind: int, account: Account) -> None:
+    def join(self, event: Feedback, user: int, item: int, kind: int, account: Account) -> I32:
         """Count an act towards its item, and credit the slate that led to it.
 
         Args:
             event: the act; not yet in its user's history.
             user, item, kind: rows of its user, item and type.
             account: has the act's reward; what is made of it is written into it.
+
+        Returns:
+            int32 (<= PLACES,), the items of the credited slate, which the user chose among; empty when there is none.
         """
         state, reward = self.state, account.reward
         newest = state.newest_slate.get(self._key(event.user_id), -1)
@@ -99,10 +104,12 @@ class Examples:
             before = float(state.history.values[same, TIME])
             if abs(event.timestamp - before) <= self.attribution.session:
                 account.repeats, account.uncredited = before, "it is a repeat"
-                return
+                return NO_ITEMS
         state.items.reward[item] += (reward, 1.0)
         account.counted = reward
-        self._credit(event, newest, item, 1 << min(kind, LAST_BIT), account)
+        number = self._credit(event, newest, item, 1 << min(kind, LAST_BIT), account)
+        shown: I32 = state.slates.items[number % len(state.slates.key)]
+        return shown[shown >= 0] if number >= 0 else NO_ITEMS
 
     def _take_back(self, newest: int, item: int, at: int, account: Account) -> bool:
         """An earlier act no longer counts: not for the item, nor for the slate that was credited with it."""
@@ -119,23 +126,24 @@ class Examples:
             self._move_credit(number, self._place(number, item), item, -reward, bit)
         return True
 
-    def _credit(self, event: Feedback, newest: int, item: int, bit: int, account: Account) -> None:
+    def _credit(self, event: Feedback, newest: int, item: int, bit: int, account: Account) -> int:
+        """Number of the slate that gets the credit, or -1."""
         state, slates = self.state, self.state.slates
         window = self.attribution.window_of(event.type)
         if event.slate_id is None:
             number = find_slate(slates, newest, item, event.timestamp, window)
             if number < 0:
                 account.uncredited = "the user saw no slate with the item within the window"
-                return
+                return -1
         else:
             number = state.slate_number.get(key_of(event.slate_id), -1)
             account.uncredited = self._why_not(event, number, item, window)
             if account.uncredited:
-                return
+                return -1
         place, row = self._place(number, item), number % len(slates.key)
         if slates.acts[row, place] & bit:
             account.uncredited = "the slate was credited with such an act before"
-            return
+            return -1
         earlier = self._move_credit(number, place, item, account.reward, bit)
         surface = int(slates.surface[row])
         if account.reward > 0:
@@ -151,6 +159,7 @@ class Examples:
             float(slates.worth[row]),
             earlier,
         )
+        return int(number)
 
     def _move_credit(self, number: int, place: int, item: int, reward: float, bit: int) -> tuple[float, ...]:
         """Add a reward to a place of a slate, or take one back; once the slate is judged, to its item's rate too.

@@ -40,6 +40,7 @@ from instep.learn.positive import (
 from instep.learn.text import add_vector
 from instep.reward import Account, Attribution, Reward, Usual
 from instep.state import State, new_text_space, with_cells
+from instep.state.tables import I32
 
 CONTINUED_SECONDS = 1800.0
 DOUBLE_SECONDS = 10.0
@@ -51,7 +52,7 @@ REWARD_MEMORY = 0.001
 LEAST_WEIGHT, MOST_WEIGHT = 0.25, 4.0
 ACCOUNTS = 4096
 
-Choose = Callable[[int, int, float, float], None]
+Choose = Callable[[int, int, float, float, I32], None]
 
 
 class FastLearner:
@@ -60,8 +61,8 @@ class FastLearner:
     Args:
         state: what is moved.
         reward: feedback to number.
-        choose: called as (user row, item row, time, weight) before a taken item is learned, so that the ranker can
-            compare it with the other candidates under the state that stood when it was taken.
+        choose: called as (user row, item row, time, weight, items of the slate it was taken from) before a taken item
+            is learned, so that the ranker can compare it with the others under the state that stood when it was taken.
         attribution: how acts are joined to slates.
 
     Attributes:
@@ -140,14 +141,14 @@ class FastLearner:
         reward = account.reward
         advance_time(state.items, state.clock, event.timestamp, state.n_items)
         self.examples.pass_time(event.timestamp)
-        self.examples.join(event, user, item, kind, account)
+        shown = self.examples.join(event, user, item, kind, account)
         account.chosen = reward > 0 and not self._continues(user, item, kind, event.timestamp)
         if account.chosen:
             positive = float(state.clock.positive[0])
             state.clock.positive[0] = positive + REWARD_MEMORY * (reward - positive)
             weight = min(MOST_WEIGHT, max(LEAST_WEIGHT, reward / positive))
             state.reserve()
-            self._choose(user, item, event.timestamp, weight)
+            self._choose(user, item, event.timestamp, weight, shown)
             self._taken(user, item, weight)
         state.reserve()
         remember(state.history, user, item, event.timestamp, reward, kind, _number(event.value))

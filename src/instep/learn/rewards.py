@@ -20,7 +20,7 @@ class RewardLearner(FastLearner):
     """
 
     def __init__(self, state: State, reward: Reward, attribution: Attribution) -> None:
-        super().__init__(state, reward, lambda user, item, now, weight: None, attribution)
+        super().__init__(state, reward, lambda *_: None, attribution)
 
     def learn(self, entries: Iterable[Entry]) -> None:
         """Learn entries in the log's order."""

@@ -11,7 +11,7 @@ from instep.retrieve.candidates import (
     new_scratch,
 )
 from instep.retrieve.filters import compile_filter
-from instep.retrieve.gather import gather, release
+from instep.retrieve.gather import gather, keep_only, release
 from instep.retrieve.text import nearest_items, text_profile
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Tables",
     "compile_filter",
     "gather",
+    "keep_only",
     "nearest_items",
     "new_scratch",
     "release",

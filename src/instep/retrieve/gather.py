@@ -149,6 +149,18 @@ def _mark_history(items: Items, history: Ragged, request: Request, scratch: Scra
     return m
 
 
+@njit(cache=True)
+def _move(scratch: Scratch, c: int, to: int) -> None:
+    """Put a candidate into an earlier place."""
+    if to == c:
+        return
+    scratch.slot[scratch.items[c]] = to
+    scratch.items[to] = scratch.items[c]
+    scratch.sources[to] = scratch.sources[c]
+    for k in range(EVIDENCE):
+        scratch.evidence[to, k] = scratch.evidence[c, k]
+
+
 @njit(cache=True, fastmath=True)
 def _drop_faint(items: Items, scratch: Scratch, m: int) -> int:
     """Let go of neighbours whose every tie is weaker than the neighbours' mean; returns how many candidates stay."""
@@ -173,10 +185,7 @@ def _drop_faint(items: Items, scratch: Scratch, m: int) -> int:
             if evidence[c, AROUND] * often < around and evidence[c, SHARED] * often < shared:
                 slot[item] = -1
                 continue
-        if kept < c:
-            slot[item], candidates[kept], sources[kept] = kept, item, sources[c]
-            for k in range(EVIDENCE):
-                evidence[kept, k] = evidence[c, k]
+        _move(scratch, c, kept)
         kept += 1
     return kept
 
@@ -215,6 +224,31 @@ def gather(items: Items, tables: Tables, request: Request, scratch: Scratch) -> 
     _add_refused(items, tables.neighbours, request, scratch)
     _add_passed(tables.passed, request, scratch)
     return m
+
+
+@njit(cache=True)
+def keep_only(scratch: Scratch, m: int, wanted: I32) -> int:
+    """Let go of all candidates but some; returns how many stay.
+
+    Args:
+        scratch: as `gather` left it.
+        m: how many candidates.
+        wanted: int32 (w,), the items that stay.
+    """
+    slot, mark = scratch.slot, scratch.mark
+    for item in wanted:
+        mark[item] = 1.0
+    kept = 0
+    for c in range(m):
+        item = scratch.items[c]
+        if mark[item] == 0.0:
+            slot[item] = -1
+            continue
+        _move(scratch, c, kept)
+        kept += 1
+    for item in wanted:
+        mark[item] = 0.0
+    return kept
 
 
 @njit(cache=True)

@@ -42,14 +42,15 @@ def note_passed(passed: Ragged, user: int, scratch: Scratch, probabilities: F32,
     while at < end:
         place = slot[ids[at]]
         values[at, LATELY] *= LATELY_DECAY
-        if place < 0 or place == chosen:  # taken, refused or out of sight: its cell is free
+        if place < -1 or place == chosen:  # taken or refused: its cell is free
             end -= 1
             ids[at] = ids[end]
             values[at, EVER], values[at, LATELY] = values[end, EVER], values[end, LATELY]
             continue
-        values[at, EVER] += probabilities[place] / mass
-        values[at, LATELY] += probabilities[place] / mass
-        probabilities[place] = 0.0
+        if place >= 0:
+            values[at, EVER] += probabilities[place] / mass
+            values[at, LATELY] += probabilities[place] / mass
+            probabilities[place] = 0.0
         at += 1
     lengths[user] = end - passed.start[user]
     for c in range(m):

@@ -20,7 +20,7 @@ from numba import njit
 from instep.retrieve.candidates import Scratch
 from instep.score.signals import SIGNALS, WIDTH
 from instep.state import Items, Weights
-from instep.state.tables import F32, I64
+from instep.state.tables import F32
 
 USER_STARTS: Final = (1, 5, 20, 100)
 ITEM_STARTS: Final = (1, 6, 50)
@@ -57,6 +57,7 @@ PRIOR: Final = {
     "momentum": 1.0,
     "alike": 0.3,
     "passed_lately": -0.2,
+    "earned": 0.5,
 }
 
 # A user without history: nothing but popularity speaks, above all what others took first.
@@ -229,52 +230,6 @@ def _turn(shared: F32, covariance: F32, gradient: F32) -> None:
         for g in range(WIDTH):
             covariance[f, g] -= step * turned[g]
         covariance[f, f] += np.float32(DRIFT)
-
-
-@njit(cache=True, fastmath=True)
-def score_draws(
-    weights: Weights,
-    items: Items,
-    scratch: Scratch,
-    x: F32,
-    places: I64,
-    cell_of_user: int,
-    noise: F32,
-) -> F32:
-    """Scores under draws of the posterior: float32 (draws, len(places)).
-
-    Args:
-        weights, items, scratch, x, cell_of_user: as for `score`.
-        places: int64 (p,), which candidates.
-        noise: float32 (draws, WIDTH), standard normal; scaled here by the posterior's deviation.
-    """
-    u = cell_of_user
-    candidates, counts = scratch.items, items.taken
-    draws = len(noise)
-    out = np.empty((draws, len(places)), np.float32)
-    still = weights.shared[min(u, KNOWN)] + weights.cell[u]
-    deviations = np.empty(
-        (WIDTH, draws), np.float32
-    )  # a row a signal: the inner loop runs over all draws at once
-    for f in range(WIDTH):
-        deviation = np.float32(1.0) / np.sqrt(weights.precision[f])
-        for r in range(draws):
-            deviations[f, r] = noise[r, f] * deviation
-    z = np.empty(draws, np.float32)
-    for p in range(len(places)):
-        c = np.uintp(places[p])
-        b = item_cell(counts[candidates[c]])
-        mean = np.float32(0.0)
-        for f in range(WIDTH):
-            mean += still[b, f] * x[c, f]
-        z[:] = mean
-        for f in range(WIDTH):
-            signal = x[c, f]
-            for r in range(draws):
-                z[r] += deviations[f, r] * signal
-        for r in range(draws):
-            out[r, p] = z[r]
-    return out
 
 
 @njit(cache=True)

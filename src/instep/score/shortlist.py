@@ -15,6 +15,7 @@ from instep.retrieve import (
     Request,
     Tables,
     gather,
+    keep_only,
     nearest_items,
     new_scratch,
     release,
@@ -23,10 +24,10 @@ from instep.retrieve import (
 from instep.retrieve.gather import READ_HISTORY
 from instep.retrieve.text import PROBES
 from instep.score.passed import note_passed
-from instep.score.ranker import addends, learn_choice, score, score_draws, user_cell
+from instep.score.ranker import addends, learn_choice, score, user_cell
 from instep.score.signals import WIDTH, fill_signals
 from instep.state import STAGE_STARTS, State
-from instep.state.tables import F32, I32, I64
+from instep.state.tables import F32, I32
 
 TEXT_HITS = 30
 TEXT_READ = 16_384
@@ -93,7 +94,9 @@ class Shortlist:
         finally:
             release(self.state.history, request, self._scratch, self.size)
 
-    def learn(self, user: int, item: int, now: float, weight: float, repeat: bool, asked: I32) -> None:
+    def learn(
+        self, user: int, item: int, now: float, weight: float, repeat: bool, asked: I32, only: bool = False
+    ) -> None:
         """One ranker step: a user took `item`, not the other candidates. Nothing if it is no candidate.
 
         Acts of the same moment (a basket's other lines) were not known when this one was chosen.
@@ -103,9 +106,12 @@ class Shortlist:
             now: of the act, seconds.
             weight: of the act.
             repeat, asked: as for `gathered`.
+            only: whether the choice was among `asked` and nothing else.
         """
-        request = self._gather(user, now, repeat, asked, before=now)
+        request = self._gather(user, now, repeat, asked, before=now, read_text=not only)
         try:
+            if only:
+                self.size = keep_only(self._scratch, self.size, asked)
             place = int(self._scratch.slot[item])
             if place < 0:
                 return
@@ -126,14 +132,21 @@ class Shortlist:
         asked: I32,
         browsed: I32 = _NOTHING,
         before: float = np.inf,
+        read_text: bool = True,
     ) -> Request:
-        """Candidates and their evidence; `release` must follow. Args: before: later acts are left out, seconds."""
+        """Candidates and their evidence; `release` must follow.
+
+        Args:
+            user, now, repeat, asked, browsed: as for `gathered`.
+            before: acts from then on are left out of the history, seconds.
+            read_text: whether what is near in text is looked up.
+        """
         state = self.state
         self._make_room()
         self.recent = recent_items(state.history, user, HISTORY, -1, True, before)
         self.cell = user_cell(len(self.recent), now - self._newest(user, before))
         refused = recent_items(state.history, user, REFUSED, -1, False, before)
-        if len(self.recent) and len(state.text.centre):
+        if read_text and len(self.recent) and len(state.text.centre):
             profile = text_profile(state.items, self.recent, READ_HISTORY, 0.85)
             text, cells = state.text, len(state.text.centre)
             # Cells are no longer fitted in a very large catalogue: as they fill, fewer are read.
@@ -182,19 +195,6 @@ class Shortlist:
             self._scores,
         )
         return self._scores[: self.size]
-
-    def draws(self, places: I64, noise: F32) -> F32:
-        """Scores of some candidates under draws of the posterior.
-
-        Args:
-            places: int64 (p,), places among the candidates.
-            noise: float32 (draws, WIDTH), standard normal.
-
-        Returns:
-            float32 (draws, p).
-        """
-        weights, items = self.state.weights, self.state.items
-        return score_draws(weights, items, self._scratch, self._signals, places, self.cell, noise)
 
     def addends(self, place: int) -> F32:
         """float32 (WIDTH,), what each signal adds to one candidate's score above the candidates' mean."""

@@ -25,7 +25,7 @@ from instep.retrieve.candidates import (
 )
 from instep.retrieve.gather import READ_HISTORY
 from instep.state import CATEGORY_SLOTS, DECAYS, Clock, Items
-from instep.state.tables import F32
+from instep.state.tables import F32, I32
 
 SIGNALS: Final = (
     "constant",
@@ -56,6 +56,7 @@ SIGNALS: Final = (
     "alike",
     "passed",
     "passed_lately",
+    "earned",
 )
 WIDTH: Final = len(SIGNALS)
 (
@@ -87,11 +88,13 @@ WIDTH: Final = len(SIGNALS)
     S_ALIKE,
     S_PASSED,
     S_PASSED_LATELY,
+    EARNED,
 ) = range(WIDTH)
 TEXT_RECENT_DECAY = np.float32(0.7)
 TEXT_PROFILE_DECAY = np.float32(0.95)
 CATEGORY_DECAY = np.float32(0.95)
-LOGS: Final = DECAYS + 12  # logarithms a candidate
+EARNED_PRIOR = np.float32(5.0)  # looks
+LOGS: Final = DECAYS + 13  # logarithms a candidate
 
 
 @njit(cache=True, fastmath=True, inline="always")
@@ -155,6 +158,17 @@ def _category_shares(items: Items, request: Request, shares: F32) -> None:
 
 
 @njit(cache=True, fastmath=True)
+def _usual_rate(rate: F32, candidates: I32, m: int) -> float:
+    """What a look at the candidates earned on average; 0 where no slates are logged."""
+    earned, looks = np.float32(0.0), np.float32(0.0)
+    for c in range(m):
+        i = np.uintp(candidates[c])
+        earned += max(rate[i, 0], np.float32(0.0))
+        looks += rate[i, 1]
+    return np.float32(earned / looks) if looks > 0.0 else np.float32(0.0)  # type: ignore[return-value]
+
+
+@njit(cache=True, fastmath=True)
 def fill_signals(
     items: Items, clock: Clock, request: Request, scratch: Scratch, m: int, categories: int, x: F32
 ) -> None:
@@ -191,7 +205,8 @@ def fill_signals(
         items.reward,
     )
     published, first_seen, last_seen = items.published, items.first_seen, items.last_seen
-    momentum = items.momentum
+    momentum, rate = items.momentum, items.earned
+    usually = _usual_rate(rate, candidates, m)
     outward, text, text_known, labels = items.outward, items.text, items.text_known, items.categories
     one = np.float32(1.0)
     logs = np.ones(LOGS, np.float32)  # all logarithms of a candidate at once
@@ -219,6 +234,8 @@ def fill_signals(
         logs[DECAYS + 9] = one + np.float32(300.0) * evidence[c, ALIKE]
         logs[DECAYS + 10] = one + np.float32(10.0) * evidence[c, PASSED]
         logs[DECAYS + 11] = one + np.float32(10.0) * evidence[c, PASSED_LATELY]
+        earned = usually * EARNED_PRIOR + max(rate[i, 0], np.float32(0.0))
+        logs[DECAYS + 12] = earned / (usually * (EARNED_PRIOR + rate[i, 1])) if usually > 0.0 else one
         for k in range(LOGS):
             logs[k] = fast_log(logs[k])
         x[c, CONSTANT] = 1.0
@@ -228,6 +245,7 @@ def fill_signals(
         x[c, S_ALIKE] = logs[DECAYS + 9]
         x[c, S_PASSED] = logs[DECAYS + 10]
         x[c, S_PASSED_LATELY] = logs[DECAYS + 11]
+        x[c, EARNED] = logs[DECAYS + 12]
         x[c, S_AGAIN_OFTEN] = logs[DECAYS + 6]
         x[c, NEW] = np.float32(0.3) * logs[DECAYS + 7]
         x[c, IDLE] = np.float32(0.3) * logs[DECAYS + 8]

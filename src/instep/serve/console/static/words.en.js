@@ -51,6 +51,7 @@ const signals = {
   alike: { alone: "What people like you chose next" },
   passed: { alone: "How often you left it for something else" },
   passed_lately: { alone: "How often you left it lately" },
+  earned: { alone: "How well it does when it is shown" },
   momentum: { alone: "Chosen more than expected lately" },
   liked: { alone: "How well others like it" },
   category: { alone: "Your usual categories", from: (title) => `Same categories as ${title}` },

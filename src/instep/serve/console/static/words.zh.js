@@ -49,6 +49,7 @@ const signals = {
   alike: { alone: "与你相似的人接着选择的内容" },
   passed: { alone: "你略过它的次数" },
   passed_lately: { alone: "你近来略过它的次数" },
+  earned: { alone: "被展示时的表现" },
   momentum: { alone: "近来比预期更受欢迎" },
   liked: { alone: "大家的评价" },
   category: { alone: "你常选的类目", from: (title) => `与“${title}”类目相同` },
