@@ -8,11 +8,10 @@ import numpy as np
 
 from instep.domain import Feedback
 from instep.flow import Flow, Settings
-from instep.learn import FastLearner
+from instep.learn import FastLearner, passed
 from instep.learn.histories import LIMIT
 from instep.learn.positive import NEIGHBOURS, PAIR_HISTORY, TAKERS
 from instep.log import MemoryLog
-from instep.score import passed
 from instep.state.state import ROOM_PER_EVENT, ROOM_PER_ROW
 from instep.testing import LearnerContract
 
@@ -31,7 +30,7 @@ class TestFastLearner(LearnerContract):
 def test_one_event_never_needs_more_room_than_is_reserved() -> None:
     assert (PAIR_HISTORY + 2) * NEIGHBOURS <= ROOM_PER_EVENT
     assert LIMIT <= ROOM_PER_EVENT
-    assert max(TAKERS, passed.LIMIT) <= ROOM_PER_ROW
+    assert max(TAKERS, 2 * passed.LIMIT) <= ROOM_PER_ROW
 
 
 def test_no_row_outgrows_its_bound_and_waste_is_swept() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 
 from instep.domain import Context, Feedback, Impression, ItemPut, Record
 from instep.flow import Flow, Settings
+from instep.learn.passed import LATELY
 from instep.log import MemoryLog
 from instep.score import SIGNALS, WIDTH
-from instep.score.passed import LATELY
 from instep.state import State
 from instep.testing import ScorerContract, small_flow
 

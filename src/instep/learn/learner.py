@@ -27,6 +27,7 @@ from instep.domain import (
 from instep.learn.dense import keep_solved
 from instep.learn.examples import Examples
 from instep.learn.histories import REWARD, TIME, TYPE, recent_items, remember
+from instep.learn.passed import LIMIT, note_shown
 from instep.learn.positive import (
     DENSE_TOGETHER,
     advance_time,
@@ -220,10 +221,20 @@ class FastLearner:
 
     def _impression(self, record: Impression) -> None:
         self.examples.show(record)
+        self._note_shown(record)
         for item_id in record.item_ids:
             row = self.state.item_number.get(item_id)
             if row is not None:
                 self.state.items.shown[row] += 1.0
+
+    def _note_shown(self, record: Impression) -> None:
+        """What a known user was shown is passed over until it is taken; for a stranger no row is made."""
+        state = self.state
+        user = state.user_number.get(state.names.merged.get(record.user_id, record.user_id))
+        if user is not None:
+            rows = [state.item_number[name] for name in record.item_ids[:LIMIT] if name in state.item_number]
+            state.reserve()
+            note_shown(state.passed, user, np.array(rows, np.int32))
 
     def _item_patch(self, record: ItemPatch) -> None:
         row = self.state.item_row(record.item_id, record.timestamp)

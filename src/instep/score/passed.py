@@ -1,7 +1,7 @@
-"""What a user passed over: how often an item was likely to be taken, and another one was.
+"""What a user passed over, where no slate says it: items that were likely to be taken when another one was.
 
-Without impressions nobody knows what a user saw and left. But an item that the ranker held likely for one choice after
-the other, and that was never taken, tells of the user's taste what no count over all users can.
+An item that the ranker held likely for one choice after the other, and that was never taken, tells of the user's taste
+what no count over all users can. What slates showed is noted by `learn/passed.py`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from instep.learn.passed import EVER, LATELY, LATELY_DECAY, free_cell
 from instep.retrieve.candidates import Scratch
-from instep.state import Ragged, grow_row
+from instep.state import Ragged
 from instep.state.tables import F32
 
-LIMIT: Final = 32
 LEAST: Final = np.float32(0.003)
-LATELY_DECAY: Final = np.float32(0.9)
-EVER, LATELY = 0, 1
 
 
 @njit(cache=True)
@@ -57,20 +55,7 @@ def note_passed(passed: Ragged, user: int, scratch: Scratch, probabilities: F32,
         p = probabilities[c] / mass
         if p <= LEAST or c == chosen:
             continue
-        at = _free_cell(passed, user, p)
+        at = free_cell(passed, user, p)
         if at >= 0:
             ids[at] = candidates[c]
             values[at, EVER], values[at, LATELY] = p, p
-
-
-@njit(cache=True)
-def _free_cell(passed: Ragged, user: int, p: float) -> int:
-    """A new cell of the row; when it is full the weakest one, or -1 if that is stronger than `p`."""
-    if passed.length[user] < passed.capacity[user] or grow_row(passed, user, LIMIT):
-        passed.length[user] += 1
-        return int(passed.start[user] + passed.length[user] - 1)
-    weakest = passed.start[user]
-    for at in range(weakest, passed.start[user] + passed.length[user]):
-        if passed.values[at, EVER] < passed.values[weakest, EVER]:
-            weakest = at
-    return int(weakest) if passed.values[weakest, EVER] < p else -1

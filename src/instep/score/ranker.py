@@ -56,8 +56,8 @@ PRIOR: Final = {
     "again": 0.5,
     "momentum": 1.0,
     "alike": 0.3,
-    "passed_lately": -0.2,
-    "earned": 0.5,
+    "passed_lately": -0.6,
+    "earned": 1.0,
 }
 
 # A user without history: nothing but popularity speaks, above all what others took first.

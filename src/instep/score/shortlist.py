@@ -9,6 +9,7 @@ import numpy as np
 
 from instep.learn import recent_items
 from instep.learn.histories import TIME
+from instep.learn.passed import forget_passed
 from instep.retrieve import (
     FROM_TEXT,
     MOST,
@@ -120,7 +121,10 @@ class Shortlist:
             learn_choice(
                 weights, items, self._scratch, self._signals, self.size, place, self.cell, weight, scores
             )
-            note_passed(self.state.passed, user, self._scratch, scores, self.size, place)
+            if only:
+                forget_passed(self.state.passed, user, item)
+            else:
+                note_passed(self.state.passed, user, self._scratch, scores, self.size, place)
         finally:
             release(self.state.history, request, self._scratch, self.size)
 
