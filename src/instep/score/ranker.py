@@ -56,7 +56,6 @@ PRIOR: Final = {
     "again": 0.5,
     "momentum": 1.0,
     "alike": 0.3,
-    "passed_lately": -0.6,
     "earned": 1.0,
 }
 
