@@ -19,6 +19,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -245,7 +246,11 @@ def run_import(place: Path, file: Path) -> subprocess.Popen[bytes]:
 
 def log_bytes(place: Path) -> int:
     """Size of the log's files, bytes."""
-    return sum(path.stat().st_size for path in place.glob("log.sqlite*") if path.exists())
+    total = 0
+    for path in place.glob("log.sqlite*"):
+        with suppress(FileNotFoundError):  # SQLite's journals come and go
+            total += path.stat().st_size
+    return total
 
 
 def main() -> None:
