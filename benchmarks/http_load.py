@@ -13,7 +13,6 @@ called http.py would hide the standard library's module of that name from everyt
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import platform
@@ -34,6 +33,7 @@ from rich.table import Table
 from instep.flow import Flow
 from instep.log import SqliteLog
 from instep.serve.http import HttpServer, HttpSettings, Service, configure_logs
+from made_up.claims import tell
 from made_up.load import Figures, load
 from made_up.paced import paced
 from made_up.requests import get, post
@@ -218,13 +218,7 @@ def main() -> None:
     busy = found["saturated"]["empty client's share of a core"]
     print(f"{items:,} items; the client took {busy:.2f} of a core at most")
     Console(width=110).print(table(found))
-    told = claims(found)
-    for one in told:
-        print(
-            f"{'holds' if one['holds'] else 'FAILS'}  {one['claim']}: {one['value']} (target {one['target']})"
-        )
-    if given.json:
-        print(json.dumps({"claims": told}))
+    tell(claims(found), given.json)
 
 
 if __name__ == "__main__":

