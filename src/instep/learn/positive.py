@@ -20,7 +20,8 @@ from instep.state import (
     append_cell,
     grow_row,
 )
-from instep.state.tables import F32, F64, I32, U64
+from instep.state.random import next_random
+from instep.state.tables import F32, F64, I32
 
 PAIR_HISTORY = 40
 PAIR_DECAY = 0.9
@@ -242,23 +243,12 @@ def sum_dense(items: Items, head: Head, item: int, recent: I32, weight: float) -
 
 
 @njit(cache=True)
-def _next_random(state: U64) -> np.uint64:
-    """SplitMix64. Source: Steele, Lea and Flood 2014."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = state[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.uint64 = z ^ (z >> np.uint64(31))
-    return mixed
-
-
-@njit(cache=True)
 def start_vectors(items: Items, item: int) -> None:
     """Small, fixed starting vectors that depend on nothing but the item's number."""
     state = np.full(1, item + 1, np.uint64)
     for c in range(items.inward.shape[1]):
-        items.inward[item, c] = np.float32((_next_random(state) >> np.uint64(40)) / 16777216.0 - 0.5) * 0.3
-        items.outward[item, c] = np.float32((_next_random(state) >> np.uint64(40)) / 16777216.0 - 0.5) * 0.3
+        items.inward[item, c] = np.float32((next_random(state) >> np.uint64(40)) / 16777216.0 - 0.5) * 0.3
+        items.outward[item, c] = np.float32((next_random(state) >> np.uint64(40)) / 16777216.0 - 0.5) * 0.3
 
 
 @njit(cache=True, fastmath=True)
@@ -293,7 +283,7 @@ def move_vectors(items: Items, clock: Clock, item: int, recent: I32, seed: int, 
     logit = np.empty(NEGATIVES + 1, np.float32)
     highest = np.float32(-1e30)
     for r in range(NEGATIVES + 1):
-        k = item if r == 0 else np.int64(_next_random(state) % np.uint64(n))
+        k = item if r == 0 else np.int64(next_random(state) % np.uint64(n))
         z = items.bias[k]
         for c in range(width):
             z += profile[c] * items.outward[k, c]

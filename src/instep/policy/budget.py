@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from instep.domain import ConfigError
 from instep.policy.greedy import best_places
+from instep.state.random import next_random
 
 BUDGET: Final = 0.02
 EXPLORED: Final = 100  # places; further down nobody looks, and a long slate stays cheap
@@ -180,17 +181,6 @@ def _highest(
 
 
 @njit(cache=True)
-def _next_uniform(state: NDArray[np.uint64]) -> float:
-    """A number in [0, 1). Source: Steele et al. 2014 (splitmix64)."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = state[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z = z ^ (z >> np.uint64(31))
-    return float(z >> np.uint64(11)) * 2.0**-53
-
-
-@njit(cache=True)
 def walk(scores: F32, weights: F64, share: float, budget: float, seed: int, places: I64) -> tuple[I64, F64]:
     """Place after place: with probability `share` one drawn by weight, else the best that remains.
 
@@ -239,7 +229,7 @@ def walk(scores: F32, weights: F64, share: float, budget: float, seed: int, plac
                 if left[t] == places[at]:
                     pick = t
         else:
-            pick, aim = 0, _next_uniform(random)
+            pick, aim = 0, float(next_random(random) >> np.uint64(11)) * 2.0**-53
             for t in range(count):
                 if drawn[t] > 0.0:
                     pick = t

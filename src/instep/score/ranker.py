@@ -35,7 +35,7 @@ MOMENTUM_DECAY: Final = 0.002
 PRIOR_PRECISION: Final = 10.0
 LEAST_PROBABILITY: Final = 1e-4
 FIRST_SQUARES: Final = 1.0
-STRANGERS, KNOWN = 0, 1
+KNOWN: Final = 1  # row of the shared weights of users with a history; strangers have row 0
 
 PRIOR: Final = {
     "popular_3000_events": 0.15,
@@ -119,7 +119,6 @@ def score(
     x: F32,
     m: int,
     cell_of_user: int,
-    noise: F32,
     scores: F32,
 ) -> None:
     """Score `m` candidates.
@@ -130,7 +129,6 @@ def score(
         x: float32 (>= m, WIDTH), signals.
         m: how many.
         cell_of_user: as `user_cell` tells it.
-        noise: float32 (WIDTH,), added to the shared weights (zero for greedy).
         scores: float32 (>= m,), overwritten.
     """
     u, group = cell_of_user, min(cell_of_user, KNOWN)
@@ -138,7 +136,7 @@ def score(
     table = np.empty((ITEM_CELLS, WIDTH), np.float32)
     for b in range(ITEM_CELLS):
         for f in range(WIDTH):
-            table[b, f] = weights.shared[group, f] + weights.cell[u, b, f] + noise[f]
+            table[b, f] = weights.shared[group, f] + weights.cell[u, b, f]
     for c in range(m):
         b = item_cell(counts[np.uintp(candidates[c])])
         z = np.float32(0.0)

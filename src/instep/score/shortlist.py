@@ -50,7 +50,6 @@ class Shortlist:
         self._scratch = new_scratch(64, 64)
         self._signals: F32 = np.zeros((MOST, WIDTH), np.float32)
         self._scores: F32 = np.zeros(MOST, np.float32)
-        self._still: F32 = np.zeros(WIDTH, np.float32)
         self.recent: I32 = _NOTHING
         self.size = 0
         self.cell = 0
@@ -195,7 +194,6 @@ class Shortlist:
             self._signals,
             self.size,
             self.cell,
-            self._still,
             self._scores,
         )
         return self._scores[: self.size]
