@@ -40,8 +40,9 @@ from instep.domain import (
 from instep.domain.events import SESSION_PREFIX
 from instep.encode.base import Encoder
 from instep.guard import Limits, check_context, check_records
+from instep.lists import HistoryItem, history, search, similar, trending
 from instep.log.base import Log
-from instep.model import HistoryItem, Model
+from instep.model import Model
 from instep.policy import BUDGET, Parameters, Surface, default_policy, surface_policy
 from instep.reward import Account, Attribution
 from instep.state import WEEK
@@ -251,12 +252,12 @@ class Flow:
     def similar(self, item_id: str, n: int = 10, now: float | None = None) -> list[SlateItem]:
         """Items most like one. Raises `InvalidRequest` when there is no such item."""
         with self._lock:
-            return self.model.similar(item_id, n, time.time() if now is None else now)
+            return similar(self.model.state, item_id, n, time.time() if now is None else now)
 
     def trending(self, n: int = 10, category: str | None = None, now: float | None = None) -> list[SlateItem]:
         """What is taken most now, overall or in a category. Raises `InvalidRequest` for an unknown category."""
         with self._lock:
-            return self.model.trending(n, category, time.time() if now is None else now)
+            return trending(self.model.state, n, category, time.time() if now is None else now)
 
     def search(self, text: str, n: int = 10, now: float | None = None) -> list[SlateItem]:
         """Items whose text means what the query means. Raises `StageError` when there is no encoder."""
@@ -264,7 +265,7 @@ class Flow:
             raise StageError("no encoder: text search is off (set `encoder` in instep.toml)")
         vector = self.encoder.encode([text], kind="query")[0]
         with self._lock:
-            return self.model.search(vector, n, time.time() if now is None else now)
+            return search(self.model.state, vector, n, time.time() if now is None else now)
 
     # look up
 
@@ -319,7 +320,7 @@ class Flow:
     def history(self, user_id: str, n: int = 20) -> list[HistoryItem]:
         """A user's newest acts, newest first."""
         with self._lock:
-            return self.model.history(user_id, n)
+            return history(self.model.state, user_id, n)
 
     def account(self, event_id: str) -> Account | None:
         """How one of the newest acts became its number; None when it is not among them."""

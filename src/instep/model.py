@@ -16,12 +16,12 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from instep.domain import Context, Entry, Feedback, InvalidRequest, Item, Reason, Slate, SlateItem, StageError
+from instep.domain import Context, Entry, Feedback, Item, Reason, Slate, SlateItem, StageError
 from instep.experiment import count_record, forget_users
 from instep.explain import reasons
-from instep.learn import FastLearner, recent_items, reduce, start_vectors
+from instep.learn import FastLearner, recent_items, start_vectors
 from instep.policy import Policy, best_places
-from instep.retrieve import MOST, SOURCES, compile_filter, nearest_items
+from instep.retrieve import MOST, SOURCES, compile_filter
 from instep.retrieve.base import Retriever
 from instep.retrieve.gather import in_categories
 from instep.reward import Attribution, RewardTable
@@ -35,13 +35,12 @@ from instep.score.posterior import (
     score_draws,
     user_doubt,
 )
-from instep.state import DAY, WEEK, State
+from instep.state import State
 from instep.state.tables import F32, I32, I64
 
 HEADROOM: Final = 48
 MOST_PROPOSED: Final = 500
 MOST_FILTERED: Final = 8192
-SEARCH_PROBES: Final = 24
 _log = structlog.get_logger("instep.model")
 
 
@@ -60,14 +59,26 @@ class Served(NamedTuple):
     scorers: tuple[Scorer, ...]
 
 
-class HistoryItem(NamedTuple):
-    """One act of a user's history."""
+class Visit(NamedTuple):
+    """A request as it is answered.
 
-    item_id: str
-    type: str
-    value: float | None
-    timestamp: float
-    reward: float
+    Args:
+        context: as it came.
+        user: row, -1 for an unknown one.
+        repeat: whether consumed items may come back.
+        browsed: int32 (c,), the categories that are looked at.
+        allowed: a predicate over item numbers; None when everything qualifies.
+        began: by the performance counter, seconds.
+        degraded: the optional stages that failed; added to.
+    """
+
+    context: Context
+    user: int
+    repeat: bool
+    browsed: I32
+    allowed: Callable[[int], bool] | None
+    began: float
+    degraded: list[str]
 
 
 class Model:
@@ -146,50 +157,53 @@ class Model:
             InvalidRequest: the filter is no CEL expression that gives true or false, or a category is unknown.
         """
         state = self.state
-        policy, usually, retrievers, scorers = served or Served(
-            self.policy_of(context.surface), self.repeat, self.retrievers, self.scorers
-        )
-        self._draw_noise(policy.draws)
+        served = served or Served(self.policy_of(context.surface), self.repeat, self.retrievers, self.scorers)
+        self._draw_noise(served.policy.draws)
         user_id = state.names.merged.get(context.user_id, context.user_id)
-        user = state.user_number.get(user_id, -1)
-        repeat = usually if context.repeat is None else context.repeat
-        allowed = self._allowed(context)
         looking_at = context.attributes.get("category")  # steers what is retrieved; `categories` also filters
         wanted = (*context.categories, looking_at) if isinstance(looking_at, str) else context.categories
         browsed = [state.category_number[name] for name in wanted if name in state.category_number]
-        clock, began = time.perf_counter, time.perf_counter()
-        degraded: list[str] = []
-        asked = np.concatenate([self._asked(browsed), *self._proposed(context, retrievers, degraded)])
-        items: tuple[SlateItem, ...] = ()
-        for wider in (asked, None):
-            if wider is None:
-                wider = np.concatenate([asked, self._everything(user, repeat, context, allowed)])
-            with self._shortlist.gathered(
-                user, context.now, repeat, wider, np.array(browsed, np.int32)
-            ) as found:
-                gathered = clock()
-                self.on_stage("retrieve", gathered - began)
-                added = np.zeros(found.size, np.float32)
-                for stage in scorers:
-                    extra = self._optional(
-                        f"scorer:{stage.name}", degraded, stage.score, state, context, found.items
-                    )
-                    added = added if extra is None else added + extra
-                scores = found.scores() + added
-                self.non_finite += int(np.count_nonzero(~np.isfinite(scores)))
-                places = self._qualified(found, scores, allowed, context.n, policy)
-                if (
-                    len(places) < min(context.n, state.n_items)
-                    and wider is asked
-                    and len(asked) < state.n_items
-                ):
-                    continue
-                scored = clock()
-                self.on_stage("score", scored - gathered)
-                items = self._chosen(found, scores, places, context, policy)
-                self.on_stage("choose", clock() - scored)
-                break
-        return Slate(context.request_id, items, policy.name, state.offset, tuple(dict.fromkeys(degraded)))
+        visit = Visit(
+            context,
+            state.user_number.get(user_id, -1),
+            served.repeat if context.repeat is None else context.repeat,
+            np.array(browsed, np.int32),
+            self._allowed(context),
+            time.perf_counter(),
+            [],
+        )
+        asked = np.concatenate(
+            [self._asked(browsed), *self._proposed(context, served.retrievers, visit.degraded)]
+        )
+        enough = min(context.n, state.n_items) if len(asked) < state.n_items else 0
+        items = self._items(visit, served, asked, enough)
+        if items is None:
+            items = self._items(visit, served, np.concatenate([asked, self._everything(visit)]), 0)
+        degraded = tuple(dict.fromkeys(visit.degraded))
+        return Slate(context.request_id, items or (), served.policy.name, state.offset, degraded)
+
+    def _items(self, visit: Visit, served: Served, asked: I32, enough: int) -> tuple[SlateItem, ...] | None:
+        """Retrieve, score, filter, choose; None when fewer than `enough` candidates qualify."""
+        clock, context, policy = time.perf_counter, visit.context, served.policy
+        with self._shortlist.gathered(visit.user, context.now, visit.repeat, asked, visit.browsed) as found:
+            gathered = clock()
+            self.on_stage("retrieve", gathered - visit.began)
+            added = np.zeros(found.size, np.float32)
+            for stage in served.scorers:
+                extra = self._optional(
+                    f"scorer:{stage.name}", visit.degraded, stage.score, self.state, context, found.items
+                )
+                added = added if extra is None else added + extra
+            scores = found.scores() + added
+            self.non_finite += int(np.count_nonzero(~np.isfinite(scores)))
+            places = self._qualified(found, scores, visit.allowed, context.n, policy)
+            if len(places) < enough:
+                return None
+            scored = clock()
+            self.on_stage("score", scored - gathered)
+            items = self._chosen(found, scores, places, context, policy)
+            self.on_stage("choose", clock() - scored)
+            return items
 
     def considered(self, user_id: str, now: float, n: int) -> tuple[I32, F32, F32]:
         """What would be considered for a user, best first, without filters: reads only.
@@ -337,19 +351,18 @@ class Model:
             return np.zeros(0, np.int32)
         return in_categories(self.state.items.categories[:n], np.array(browsed, np.int32), MOST // 2)
 
-    def _everything(
-        self, user: int, repeat: bool, context: Context, allowed: Callable[[int], bool] | None
-    ) -> I32:
+    def _everything(self, visit: Visit) -> I32:
         """When too few candidates qualify: the most taken items that do, as many as fit.
 
         A filter is evaluated on MOST_FILTERED items at most, so that no expression can stop the service.
         """
         state, n = self.state, self.state.n_items
+        context, user, allowed = visit.context, visit.user, visit.allowed
         open_ = (state.items.blocked[:n] == 0) & (state.items.expires[:n] > context.now)
         if context.categories:
             wanted = [state.category_number.get(name, -2) for name in context.categories]
             open_ &= np.isin(state.items.categories[:n], wanted).any(1)
-        if user >= 0 and not repeat:
+        if user >= 0 and not visit.repeat:
             start = int(state.history.start[user])
             open_[state.history.ids[start : start + int(state.history.length[user])]] = False
         rows = np.flatnonzero(open_)
@@ -357,91 +370,6 @@ class Model:
         if allowed is not None:
             rows = np.array([row for row in rows[:MOST_FILTERED].tolist() if allowed(row)], np.int64)
         return rows[:MOST].astype(np.int32)
-
-    def similar(self, item_id: str, n: int, now: float) -> list[SlateItem]:
-        """Items most like one: by what is taken around it, and by text where nothing has been taken yet."""
-        state = self.state
-        row = state.item_number.get(item_id)
-        if row is None:
-            raise InvalidRequest("no such item", field="item_id")
-        scores: dict[int, float] = {}
-        table = state.neighbours
-        start, length = int(table.start[row]), int(table.length[row])
-        for other, cells in zip(
-            table.ids[start : start + length].tolist(), table.values[start : start + length], strict=True
-        ):
-            together = float(cells[2]) / np.sqrt(
-                (state.items.taken[row] + 5.0) * (state.items.taken[other] + 5.0)
-            )
-            scores[other] = float(together)
-        if state.items.text_known[row]:
-            text = state.text
-            hits = nearest_items(
-                state.items, text.centre, text.members, state.items.text[row], 8 * n, SEARCH_PROBES
-            )
-            for other in hits.tolist():
-                likeness = float(state.items.text[row] @ state.items.text[other])
-                scores[other] = scores.get(other, 0.0) + max(likeness, 0.0)
-        return self._listed(scores, n, now, without=row, source="similar")
-
-    def trending(self, n: int, category: str | None, now: float) -> list[SlateItem]:
-        """What is taken most now: by the day's decayed count, in a category by the week's."""
-        state = self.state
-        if category is None:
-            column, rows = DAY, np.unique(state.trending.overall[[DAY, WEEK]])
-        else:
-            number = state.category_number.get(category)
-            if number is None:
-                raise InvalidRequest("no such category", field="category")
-            rows = state.trending.category[number]
-            still = (state.items.categories[rows] == number).any(1)  # an item may have left the category
-            column, rows = WEEK, rows[still]
-        rows = rows[rows >= 0]
-        counts = state.items.popularity[rows, column] * np.float32(state.clock.scale[column])
-        found = dict(zip(rows.tolist(), counts.tolist(), strict=True))
-        return self._listed(found, n, now, source="trending")
-
-    def search(self, vector: F32, n: int, now: float) -> list[SlateItem]:
-        """Items whose text is nearest to a query's vector (float32 (d,), of the encoder that read the catalogue)."""
-        state, text = self.state, self.state.text
-        if len(text.centre) == 0 or text.raw.shape[1] != len(vector):
-            return []
-        reduced = reduce(text, vector[None])[0]
-        hits = nearest_items(state.items, text.centre, text.members, reduced, max(8 * n, 100), SEARCH_PROBES)
-        exact = (text.raw[hits].astype(np.float32) - text.mean) @ (vector - text.mean)
-        length = np.linalg.norm(text.raw[hits].astype(np.float32) - text.mean, axis=1)
-        exact /= np.maximum(length * np.linalg.norm(vector - text.mean), 1e-9)
-        found = dict(zip(hits.tolist(), exact.tolist(), strict=True))
-        return self._listed(found, n, now, source="search")
-
-    def _listed(
-        self, scores: dict[int, float], n: int, now: float, without: int = -1, source: str = ""
-    ) -> list[SlateItem]:
-        items = self.state.items
-        order = sorted(scores, key=lambda row: (-scores[row], row))
-        shown = (r for r in order if r != without and not items.blocked[r] and items.expires[r] > now)
-        return [
-            SlateItem(self.state.names.items[row], scores[row], 1.0, (source,))
-            for row, _ in zip(shown, range(n), strict=False)
-        ]
-
-    def history(self, user_id: str, n: int) -> list[HistoryItem]:
-        """A user's newest acts, newest first."""
-        state = self.state
-        row = state.user_number.get(state.names.merged.get(user_id, user_id))
-        if row is None:
-            return []
-        start, length = int(state.history.start[row]), int(state.history.length[row])
-        acts = []
-        for at in range(start + length - 1, max(start, start + length - n) - 1, -1):
-            time, reward, kind, value = state.history.values[at].tolist()
-            item = state.names.items[int(state.history.ids[at])]
-            acts.append(
-                HistoryItem(
-                    item, state.names.types[int(kind)], None if value != value else value, time, reward
-                )
-            )
-        return acts
 
     def forget(self, user_ids: Iterable[str]) -> None:
         """Drop users' own state at once: history, counts, attributes. What items learned from them stays."""

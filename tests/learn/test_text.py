@@ -8,6 +8,7 @@ import pytest
 from instep.domain import Item, ItemPut, ItemRemoval, ItemVector, Record
 from instep.flow import Flow, Settings
 from instep.learn.text import _directions
+from instep.lists import search
 from instep.log import MemoryLog
 from instep.state import TEXT_WIDTH
 
@@ -43,7 +44,7 @@ def test_thousands_of_dimensions_are_learned_from_the_first_item_on() -> None:
     flow = Flow(MemoryLog(), Settings())
     flow.observe([vector(k, k, 4096) for k in range(20)])
     query = np.frombuffer(vector(7, 7, 4096).vector, "<f2").astype(np.float32)
-    assert flow.model.search(query, 1, NOW)[0].item_id == "i7"
+    assert search(flow.model.state, query, 1, NOW)[0].item_id == "i7"
 
 
 def test_search_finds_what_a_plain_scan_finds_through_changes_and_removals() -> None:
@@ -62,7 +63,7 @@ def test_search_finds_what_a_plain_scan_finds_through_changes_and_removals() -> 
         centred = whole - mean
         cosine = centred @ (query - mean) / np.linalg.norm(centred, axis=1)
         best = [f"i{list(held)[at]}" for at in np.argsort(-cosine)[:5]]
-        assert [item.item_id for item in flow.model.search(query, 5, NOW)] == best
+        assert [item.item_id for item in search(flow.model.state, query, 5, NOW)] == best
 
 
 def test_a_model_of_another_name_or_width_starts_anew() -> None:
@@ -73,5 +74,5 @@ def test_a_model_of_another_name_or_width_starts_anew() -> None:
     assert (state.names.encoder, state.text.raw.shape[1]) == ("other", 24)
     assert state.items.text_known[:20].tolist() == [k == 3 for k in range(20)]
     assert flow.item("i5") == Item("i5")
-    assert flow.model.search(np.ones(48, np.float32), 5, NOW) == []
-    assert [item.item_id for item in flow.model.search(np.ones(24, np.float32), 5, NOW)] == ["i3"]
+    assert search(flow.model.state, np.ones(48, np.float32), 5, NOW) == []
+    assert [item.item_id for item in search(flow.model.state, np.ones(24, np.float32), 5, NOW)] == ["i3"]

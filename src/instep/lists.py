@@ -1,0 +1,113 @@
+"""Lists that no ranker orders: what is like an item, what trends, what a text finds, what a user did.
+
+Every one reads the state and writes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from instep.domain import InvalidRequest, SlateItem
+from instep.learn import reduce
+from instep.retrieve import nearest_items
+from instep.state import DAY, WEEK, State
+from instep.state.tables import F32
+
+SEARCH_PROBES: Final = 24
+
+
+class HistoryItem(NamedTuple):
+    """One act of a user's history."""
+
+    item_id: str
+    type: str
+    value: float | None
+    timestamp: float
+    reward: float
+
+
+def similar(state: State, item_id: str, n: int, now: float) -> list[SlateItem]:
+    """Items most like one: by what is taken around it, and by text where nothing has been taken yet."""
+    row = state.item_number.get(item_id)
+    if row is None:
+        raise InvalidRequest("no such item", field="item_id")
+    scores: dict[int, float] = {}
+    table = state.neighbours
+    start, length = int(table.start[row]), int(table.length[row])
+    for other, cells in zip(
+        table.ids[start : start + length].tolist(), table.values[start : start + length], strict=True
+    ):
+        together = float(cells[2]) / np.sqrt(
+            (state.items.taken[row] + 5.0) * (state.items.taken[other] + 5.0)
+        )
+        scores[other] = float(together)
+    if state.items.text_known[row]:
+        text = state.text
+        hits = nearest_items(
+            state.items, text.centre, text.members, state.items.text[row], 8 * n, SEARCH_PROBES
+        )
+        for other in hits.tolist():
+            likeness = float(state.items.text[row] @ state.items.text[other])
+            scores[other] = scores.get(other, 0.0) + max(likeness, 0.0)
+    return _listed(state, scores, n, now, without=row, source="similar")
+
+
+def trending(state: State, n: int, category: str | None, now: float) -> list[SlateItem]:
+    """What is taken most now: by the day's decayed count, in a category by the week's."""
+    if category is None:
+        column, rows = DAY, np.unique(state.trending.overall[[DAY, WEEK]])
+    else:
+        number = state.category_number.get(category)
+        if number is None:
+            raise InvalidRequest("no such category", field="category")
+        rows = state.trending.category[number]
+        still = (state.items.categories[rows] == number).any(1)  # an item may have left the category
+        column, rows = WEEK, rows[still]
+    rows = rows[rows >= 0]
+    counts = state.items.popularity[rows, column] * np.float32(state.clock.scale[column])
+    found = dict(zip(rows.tolist(), counts.tolist(), strict=True))
+    return _listed(state, found, n, now, source="trending")
+
+
+def search(state: State, vector: F32, n: int, now: float) -> list[SlateItem]:
+    """Items whose text is nearest to a query's vector (float32 (d,), of the encoder that read the catalogue)."""
+    text = state.text
+    if len(text.centre) == 0 or text.raw.shape[1] != len(vector):
+        return []
+    reduced = reduce(text, vector[None])[0]
+    hits = nearest_items(state.items, text.centre, text.members, reduced, max(8 * n, 100), SEARCH_PROBES)
+    exact = (text.raw[hits].astype(np.float32) - text.mean) @ (vector - text.mean)
+    length = np.linalg.norm(text.raw[hits].astype(np.float32) - text.mean, axis=1)
+    exact /= np.maximum(length * np.linalg.norm(vector - text.mean), 1e-9)
+    found = dict(zip(hits.tolist(), exact.tolist(), strict=True))
+    return _listed(state, found, n, now, source="search")
+
+
+def _listed(
+    state: State, scores: dict[int, float], n: int, now: float, without: int = -1, source: str = ""
+) -> list[SlateItem]:
+    items = state.items
+    order = sorted(scores, key=lambda row: (-scores[row], row))
+    shown = (r for r in order if r != without and not items.blocked[r] and items.expires[r] > now)
+    return [
+        SlateItem(state.names.items[row], scores[row], 1.0, (source,))
+        for row, _ in zip(shown, range(n), strict=False)
+    ]
+
+
+def history(state: State, user_id: str, n: int) -> list[HistoryItem]:
+    """A user's newest acts, newest first."""
+    row = state.user_number.get(state.names.merged.get(user_id, user_id))
+    if row is None:
+        return []
+    start, length = int(state.history.start[row]), int(state.history.length[row])
+    acts = []
+    for at in range(start + length - 1, max(start, start + length - n) - 1, -1):
+        time, reward, kind, value = state.history.values[at].tolist()
+        item = state.names.items[int(state.history.ids[at])]
+        acts.append(
+            HistoryItem(item, state.names.types[int(kind)], None if value != value else value, time, reward)
+        )
+    return acts
