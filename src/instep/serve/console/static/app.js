@@ -161,6 +161,8 @@ function App({ store }) {
     u: () => setOpen("people"),
     "?": () => setOpen("help"),
   });
+  // A browser tells that a dialog closed some time after it did: another may be open by then.
+  const shut = (dialog) => setOpen((now) => (now === dialog ? null : now));
   const switchTo = (tag) => {
     rememberLanguage(tag);
     setLanguage(tag);
@@ -178,8 +180,8 @@ function App({ store }) {
     <div class="page"><${Shelves} store=${store} shortcuts=${shortcuts} /><${History} store=${store} who=${who} history=${history} /></div>
     <${Problems} problems=${store.state.problems} onRetry=${(problem) => store.retry(problem)} onDismiss=${(problem) => store.dismiss(problem)} />
     ${detail ? html`<${Detail} key=${detail.id} store=${store} detail=${detail} />` : null}
-    ${open === "people" ? html`<${People} store=${store} who=${who} onClose=${() => setOpen(null)} />` : null}
-    ${open === "help" ? html`<${Help} shortcuts=${shortcuts} onShortcuts=${switchShortcuts} onClose=${() => setOpen(null)} />` : null}
+    ${open === "people" ? html`<${People} store=${store} who=${who} onClose=${() => shut("people")} />` : null}
+    ${open === "help" ? html`<${Help} shortcuts=${shortcuts} onShortcuts=${switchShortcuts} onClose=${() => shut("help")} />` : null}
     ${needsKey ? html`<${KeyDialog} onKey=${(key) => void store.useKey(key)} onClose=${() => store.set({ needsKey: false })} />` : null}
   <//>`;
 }
