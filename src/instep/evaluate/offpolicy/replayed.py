@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from instep.domain import Context, Feedback, Impression, InvalidRequest
+from instep.domain import Context, Entry, Feedback, Impression, InvalidRequest
 from instep.evaluate.base import Float64, Int32
 from instep.evaluate.offpolicy.joining import Join, Selection, Shown, shown_slates
 from instep.evaluate.offpolicy.logged import Logged, Spread
@@ -29,6 +29,8 @@ NOBODY: Final = -2
 """Where a policy shows nothing: the item of a place that it does not fill."""
 Told = Callable[[str, int, int], None]
 """Is told which work is under way, how far it is, and its whole."""
+Instead = Callable[[Entry], Entry | None]
+"""What is learned in an entry's place."""
 
 
 class Asker:
@@ -172,7 +174,12 @@ def _spread(parts: list[tuple[NDArray[np.generic], ...]], rows: int) -> Spread:
 
 
 def replay_slates(
-    log: Log, own: Settings, candidate: Settings, selection: Selection, progress: Told | None = None
+    log: Log,
+    own: Settings,
+    candidate: Settings,
+    selection: Selection,
+    progress: Told | None = None,
+    instead: Instead | None = None,
 ) -> Logged:
     """Judge a log's impressions by two configurations.
 
@@ -182,6 +189,8 @@ def replay_slates(
         candidate: the one to judge.
         selection: which impressions.
         progress: is told how far it is.
+        instead: what the candidate learns in an entry's place, None for nothing (vectors of another encoder);
+            without it, the entry.
 
     Raises:
         ConfigError: there is no impression to judge, or a configuration names a part that is not installed.
@@ -193,7 +202,8 @@ def replay_slates(
     told(looked, end, end)
     number: dict[str, int] = {}
     model = Flow(MemoryLog(), own).model
-    models = [model] if _learn_alike(own, candidate) else [model, Flow(MemoryLog(), candidate).model]
+    alike = instead is None and _learn_alike(own, candidate)
+    models = [model] if alike else [model, Flow(MemoryLog(), candidate).model]
     ours, theirs = Asker(model, own, number), Asker(models[-1], candidate, number)
     table, join = _Table(shown, ours.number), Join(shown, selection, model.state.names.merged)
     work, asked = "Replaying the log", 0
@@ -206,7 +216,9 @@ def replay_slates(
             if found is not None:
                 table.reward[found] += model.reward_of(entry.record)
         for each in models:
-            each.learn((entry,))
+            learned = entry if instead is None or each is model else instead(entry)
+            if learned is not None:
+                each.learn((learned,))
         if count % 1000 == 0:
             told(work, entry.offset, end)
     for row in range(asked, len(shown)):
