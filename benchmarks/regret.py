@@ -5,7 +5,8 @@
 Everybody shows slates to the same visitors of the same worlds (`instep.evaluate.simulate`) and learns from what comes
 of them; regret is what was given up against who knows the truth. Instep plays through the flow that serves, in which
 the language model reads the titles. LinUCB is mabwiser's, one ridge regression an item over the topics that the user
-clicked, at the better of two alphas in hindsight; it is installed once in an environment of its own under .bench.
+clicked, at the better of two alphas in hindsight; it is installed once in an environment of its own under .bench. Who
+is told the rules of the shop (made_up/bayes.py) shows how much regret nobody could spare.
 `--quick` plays two short worlds, and LinUCB only when that environment is there.
 """
 
@@ -29,6 +30,7 @@ from instep.encode import Encoder, open_encoder
 from instep.evaluate.simulate import Agent, Instep, Oracle, Outcome, Plan, Random, Visit, World, play
 from instep.evaluate.simulate.world import TOPICS
 from instep.flow import Settings
+from made_up.bayes import Told
 
 ROOT = Path(__file__).resolve().parent.parent
 PLACE = ROOT / ".bench" / "peers" / "mabwiser"
@@ -118,7 +120,7 @@ def players(encoder: Encoder, process: subprocess.Popen[str] | None) -> dict[str
     found: dict[str, Play] = {f"instep {policy}": instep(policy) for policy in POLICIES}
     if process is not None:
         found |= {f"LinUCB {alpha}": linucb(process, alpha) for alpha in ALPHAS}
-    return found | {"random": lambda world, seed: Random(seed)}
+    return found | {Told.name: Told, "random": lambda world, seed: Random(seed)}
 
 
 def measured(plan: Plan, seeds: int, found: dict[str, Play]) -> dict[str, NDArray[np.float64]]:
