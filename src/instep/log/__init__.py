@@ -12,10 +12,21 @@ from urllib.parse import unquote, urlsplit
 from instep.domain import ConfigError
 from instep.log.base import Apply, Log
 from instep.log.memory import MemoryLog
+from instep.log.reader import LogReader
 from instep.log.repair import RepairReport, examine, repair
 from instep.log.sqlite import SqliteLog
 
-__all__ = ["Apply", "Log", "MemoryLog", "RepairReport", "SqliteLog", "examine", "open_log", "repair"]
+__all__ = [
+    "Apply",
+    "Log",
+    "LogReader",
+    "MemoryLog",
+    "RepairReport",
+    "SqliteLog",
+    "examine",
+    "open_log",
+    "repair",
+]
 
 
 def open_log(url: str) -> Log:
