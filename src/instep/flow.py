@@ -48,6 +48,7 @@ from instep.reward import Account, Attribution
 from instep.state import WEEK
 from instep.state.snapshot import begin_snapshot, read_newest
 from instep.variants import Variants
+from instep.state.tables import F32
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -263,9 +264,18 @@ class Flow:
         """Items whose text means what the query means. Raises `StageError` when there is no encoder."""
         if self.encoder is None:
             raise StageError("no encoder: text search is off (set `encoder` in instep.toml)")
-        vector = self.encoder.encode([text], kind="query")[0]
-        with self._lock:
-            return search(self.model.state, vector, n, time.time() if now is None else now)
+        while True:
+            live = self.model.state.names.encoder
+            vector = self.encode_query(text, live)
+            with self._lock:
+                if self.model.state.names.encoder == live:  # else the model was switched meanwhile
+                    return search(self.model.state, vector, n, time.time() if now is None else now)
+
+    def encode_query(self, text: str, live: str) -> F32:
+        """A query's vector, float32 (d,), by the encoder of the text space that is live."""
+        assert self.encoder is not None
+        (vector,) = self.encoder.encode([text], kind="query")
+        return np.asarray(vector, np.float32)
 
     # look up
 

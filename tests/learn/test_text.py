@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from instep.domain import Item, ItemPut, ItemRemoval, ItemVector, Record
+from instep.domain import EncoderSwitch, Item, ItemPut, ItemRemoval, ItemVector, Record
 from instep.flow import Flow, Settings
 from instep.learn.text import _directions
 from instep.lists import search
@@ -66,13 +66,78 @@ def test_search_finds_what_a_plain_scan_finds_through_changes_and_removals() -> 
         assert [item.item_id for item in search(flow.model.state, query, 5, NOW)] == best
 
 
-def test_a_model_of_another_name_or_width_starts_anew() -> None:
+def flow_with(*records: Record) -> Flow:
     flow = Flow(MemoryLog(), Settings())
-    flow.observe([vector(k, k) for k in range(20)])
-    flow.observe([vector(3, 77, 24, "other")])
+    flow.observe(records)
+    return flow
+
+
+def switch(encoder: str, event_id: str = "s1") -> EncoderSwitch:
+    return EncoderSwitch(event_id, encoder, NOW)
+
+
+def test_a_model_of_another_width_under_the_same_name_starts_anew() -> None:
+    flow = flow_with(*(vector(k, k) for k in range(20)), vector(3, 77, 24))
     state = flow.model.state
-    assert (state.names.encoder, state.text.raw.shape[1]) == ("other", 24)
+    assert (state.names.encoder, state.names.beside, state.text.raw.shape[1]) == ("m", "", 24)
     assert state.items.text_known[:20].tolist() == [k == 3 for k in range(20)]
     assert flow.item("i5") == Item("i5")
     assert search(flow.model.state, np.ones(48, np.float32), 5, NOW) == []
     assert [item.item_id for item in search(flow.model.state, np.ones(24, np.float32), 5, NOW)] == ["i3"]
+
+
+def found(flow: Flow, width: int = 48) -> list[tuple[str, float]]:
+    query = np.random.default_rng(5).standard_normal(width).astype(np.float32)
+    return [(item.item_id, item.score) for item in search(flow.model.state, query, 5, NOW)]
+
+
+def test_vectors_of_another_model_wait_beside_until_the_switch() -> None:
+    flow = flow_with(*(vector(k, k) for k in range(80)))
+    before = found(flow)
+    flow.observe([vector(k, 500 + k, 24, "other") for k in range(80)])
+    assert (found(flow), found(flow, 24)) == (before, [])
+    flow.observe([switch("other")])
+    alone = flow_with(*(vector(k, 500 + k, 24, "other") for k in range(80)))
+    assert found(flow, 24) == found(alone, 24) != []
+    state, wanted = flow.model.state, alone.model.state
+    assert state.items.text[:80].tobytes() == wanted.items.text[:80].tobytes()
+    assert (state.names.encoder, state.names.beside) == ("other", "m")
+    assert state.names.content == wanted.names.content
+    flow.observe([switch("m", "s2")])
+    assert found(flow) == before
+
+
+def test_items_that_come_after_the_vectors_beside_are_there_after_a_switch() -> None:
+    flow = flow_with(*(vector(k, k) for k in range(3)), vector(0, 9, 24, "other"))
+    flow.observe([ItemPut(f"p{k}", f"i{k}", NOW, {"title": f"{k}"}) for k in range(300)])
+    flow.observe([switch("other"), vector(299, 4, 24, "other"), vector(298, 4)])
+    state = flow.model.state
+    assert [int(row) for row in np.flatnonzero(state.items.text_known)] == [0, state.item_number["i299"]]
+    assert len(state.items.text) == len(state.items.taken) == len(state.items.text_known)
+    assert len(state.names.content) == state.n_items
+    flow.observe([switch("m", "s2")])
+    known = np.flatnonzero(flow.model.state.items.text_known).tolist()
+    assert known == [0, 1, 2, flow.model.state.item_number["i298"]]
+
+
+def test_a_switch_to_a_space_that_is_not_there_has_no_effect() -> None:
+    given = [vector(k, k) for k in range(9)]
+    with_switches = flow_with(*given[:4], switch("other"), switch("m", "s2"), *given[4:])
+    assert with_switches.state_hash() == flow_with(*given).state_hash()
+    assert flow_with(switch("m")).model.state.names.encoder == ""
+
+
+def test_a_third_model_starts_the_space_beside_anew_and_there_are_never_more_than_two() -> None:
+    flow = flow_with(*(vector(k, k) for k in range(9)), *(vector(k, k, 24, "two") for k in range(9)))
+    flow.observe([vector(4, 4, 32, "three"), switch("two")])
+    state = flow.model.state
+    assert (state.names.encoder, state.names.beside) == ("m", "three")
+    flow.observe([switch("three", "s2")])
+    assert np.flatnonzero(flow.model.state.items.text_known).tolist() == [4]
+
+
+def test_without_a_second_model_the_space_beside_holds_nothing() -> None:
+    state = flow_with(*(vector(k, k) for k in range(200)), switch("m")).model.state
+    held = [array for name, array in state.arrays().items() if name.startswith("beside")]
+    assert sum(array.nbytes for array in held) < 100
+    assert state.names.beside_content == []

@@ -10,6 +10,7 @@ from instep.domain.errors import (
     Unavailable,
 )
 from instep.domain.events import (
+    EncoderSwitch,
     Entry,
     ExperimentChange,
     Feedback,
@@ -43,6 +44,7 @@ __all__ = [
     "Assignment",
     "ConfigError",
     "Context",
+    "EncoderSwitch",
     "Entry",
     "Experiment",
     "ExperimentChange",

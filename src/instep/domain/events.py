@@ -128,6 +128,23 @@ class ItemVector(msgspec.Struct, frozen=True, tag_field="kind", tag="item_vector
     user_id: str = ""
 
 
+class EncoderSwitch(msgspec.Struct, frozen=True, tag_field="kind", tag="encoder_switch", omit_defaults=True):
+    """From here on requests read the vectors of another encoder; those of the present one stay beside.
+
+    It has no effect unless that encoder's vectors are the ones beside: that is how going back is the same record.
+
+    Args:
+        event_id: unique id.
+        encoder: name of the encoder (model and version), as its vectors give it.
+        timestamp: when, seconds since the epoch.
+    """
+
+    event_id: str
+    encoder: str
+    timestamp: float
+    user_id: str = ""
+
+
 class UserPut(msgspec.Struct, frozen=True, tag_field="kind", tag="user_put", omit_defaults=True):
     """A user's attributes, replaced whole."""
 
@@ -186,6 +203,7 @@ Record = (
     | ItemPatch
     | ItemRemoval
     | ItemVector
+    | EncoderSwitch
     | UserPut
     | UserPatch
     | SessionMerge

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +21,10 @@ from instep.encode.text import content_hash, item_text
 from instep.encode.vectors import to_bytes
 
 BATCH: Final = 64
+BATCH_AT_REST: Final = 16
+NICENESS: Final = (
+    5  # more, and a thread that is not run while it holds the interpreter keeps everyone waiting
+)
 DRAIN_BATCH: Final = 512
 ATTEMPTS: Final = 5
 LONGEST_WAIT: Final = 30.0
@@ -94,6 +101,8 @@ class EncodeWorker:
         """Failed attempts to encode or publish."""
         self.given_up = 0
         """Items left without a vector after all attempts."""
+        self.rest = 0.0
+        """Pause after each batch, in times of what the batch took; batches are small then. None while draining."""
         self._thread = threading.Thread(target=self._work, name="instep-encode", daemon=True)
         self._thread.start()
 
@@ -161,8 +170,11 @@ class EncodeWorker:
             self._thread.join()
 
     def _work(self) -> None:
+        _give_way()
         while jobs := self._take():
+            began = time.monotonic()
             failed = self._process(jobs)
+            self._pause(time.monotonic() - began)
             with self._changed:
                 if not self._closed:
                     for job in failed:
@@ -174,13 +186,18 @@ class EncodeWorker:
                     pause = min(LONGEST_WAIT, 0.1 * 2 ** min(self._streak - 1, 16))
                     self._changed.wait_for(lambda: self._closed, pause)
 
+    def _pause(self, took: float) -> None:
+        with self._changed:
+            if self.rest and not self._draining:
+                self._changed.wait_for(lambda: self._closed or self._draining, self.rest * took)
+
     def _take(self) -> list[_Job]:
         """The next batch, when there is one; [] once closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if self._closed:
                 return []
-            size = DRAIN_BATCH if self._draining else BATCH
+            size = DRAIN_BATCH if self._draining else BATCH_AT_REST if self.rest else BATCH
             keys = [key for key, _ in zip(self._waiting, range(size), strict=False)]
             jobs = [self._waiting.pop(key) for key in keys]
             self._working = len(jobs)
@@ -235,3 +252,10 @@ class EncodeWorker:
         with self._changed:
             self.failures += 1
         _log.warning("encoding or publishing vectors failed, to be tried again: %r", error)
+
+
+def _give_way() -> None:
+    """Let the threads of requests go first, where the system knows priorities of threads (Linux)."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -10,6 +10,7 @@ import numpy as np
 
 from instep.domain import (
     Context,
+    EncoderSwitch,
     ExperimentChange,
     Feedback,
     Impression,
@@ -305,6 +306,13 @@ def _check_item_vector(record: ItemVector, limits: Limits) -> dict[str, Any]:
     return changes
 
 
+def _check_encoder_switch(record: EncoderSwitch, limits: Limits) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    _note(changes, record, "event_id", check_id)
+    _note(changes, record, "encoder", check_id)
+    return changes
+
+
 def _check_user_fields(record: UserPut | UserPatch, limits: Limits) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     _note(changes, record, "event_id", check_id)
@@ -345,6 +353,7 @@ CHECKS: Final = cast(
         ItemPatch: _check_item_fields,
         ItemRemoval: _check_item_removal,
         ItemVector: _check_item_vector,
+        EncoderSwitch: _check_encoder_switch,
         UserPut: _check_user_fields,
         UserPatch: _check_user_fields,
         SessionMerge: _check_session_merge,

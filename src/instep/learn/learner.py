@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from instep.domain import (
+    EncoderSwitch,
     Feedback,
     Impression,
     Item,
@@ -38,9 +39,9 @@ from instep.learn.positive import (
     relate_pairs,
     sum_dense,
 )
-from instep.learn.text import add_vector
+from instep.learn.text import add_beside, add_live
 from instep.reward import Account, Attribution, Reward, Usual
-from instep.state import State, new_text_space, with_cells
+from instep.state import State, new_space, with_cells
 from instep.state.tables import I32
 
 CONTINUED_SECONDS = 1800.0
@@ -95,6 +96,8 @@ class FastLearner:
                 self.state.set_item(self.state.item_row(record.item_id, record.timestamp), None)
             case ItemVector():
                 self._vector(record)
+            case EncoderSwitch():
+                self._switch(record)
             case UserPut():
                 self.state.user_row(record.user_id)
                 self.state.names.attributes[record.user_id] = copy.deepcopy(record.fields)
@@ -245,15 +248,24 @@ class FastLearner:
         )
 
     def _vector(self, record: ItemVector) -> None:
-        state = self.state
+        """Into the space that requests read, or of another encoder into the one beside; a third starts that anew."""
+        state, names = self.state, self.state.names
         row = state.item_row(record.item_id, record.timestamp)
-        if state.names.encoder != record.encoder:
-            state.names.encoder = record.encoder
-            state.text = new_text_space(0)
-            state.items.text[:] = 0
-            state.items.text_known[:] = 0
-        add_vector(state, row, np.frombuffer(record.vector, "<f2"))
-        state.names.content[row] = record.content_hash
+        vector = np.frombuffer(record.vector, "<f2")
+        if record.encoder == (names.encoder or record.encoder):
+            names.encoder = record.encoder
+            add_live(state, row, vector)
+            names.content[row] = record.content_hash
+            return
+        if names.beside != record.encoder:
+            names.beside, names.beside_content, state.beside = record.encoder, [], new_space()
+        add_beside(state, row, vector)
+        names.beside_content[row] = record.content_hash
+
+    def _switch(self, record: EncoderSwitch) -> None:
+        """Requests read the encoder's space from here on. Of an encoder that has no space beside: no effect."""
+        if self.state.names.beside == record.encoder:
+            self.state.exchange_spaces()
 
     def _merge(self, record: SessionMerge) -> None:
         """The session's history becomes part of the user's, by time; later events of the session are the user's."""

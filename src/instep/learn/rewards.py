@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from instep.domain import Entry, ItemVector
+from instep.domain import EncoderSwitch, Entry, ItemVector
 from instep.learn.learner import FastLearner
 from instep.reward import Account, Attribution, Reward
 from instep.state import State
@@ -25,7 +25,7 @@ class RewardLearner(FastLearner):
     def learn(self, entries: Iterable[Entry]) -> None:
         """Learn entries in the log's order."""
         for entry in entries:
-            if not isinstance(entry.record, ItemVector):
+            if not isinstance(entry.record, ItemVector | EncoderSwitch):
                 self.learn_one(entry.record)
 
     def account_of(self, event_id: str) -> Account | None:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from instep.state import (
     TEXT_WIDTH,
-    Items,
     Ragged,
+    Space,
     State,
     TextSpace,
     append_cell,
@@ -40,33 +40,53 @@ _KNOWN, _FITTED = 0, 1
 _NO_LIMIT = 1 << 30
 
 
-def add_vector(state: State, row: int, vector: NDArray[np.float16]) -> None:
-    """Give an item its content vector, replacing an earlier one.
+def add_live(state: State, row: int, vector: NDArray[np.float16]) -> None:
+    """Give an item its content vector in the space that requests read, replacing an earlier one.
 
     Args:
         state: written.
         row: the item's number.
         vector: float16 (d,), as the encoder gave it; a width other than the first one's starts the space anew.
     """
-    text = state.text
+    items = state.items
+    state.text = add_vector(Space(state.text, items.text, items.text_known), row, vector).text
+
+
+def add_beside(state: State, row: int, vector: NDArray[np.float16]) -> None:
+    """The same in the space beside, which no request reads."""
+    state.lengthen_beside()
+    state.beside = add_vector(state.beside, row, vector)
+
+
+def add_vector(space: Space, row: int, vector: NDArray[np.float16]) -> Space:
+    """A vector into a space.
+
+    Args:
+        space: `reduced` and `known` are written in place, and have a row for every item.
+        row: the item's number.
+        vector: float16 (d,).
+
+    Returns:
+        The space with the vector in it; the same `reduced` and `known`.
+    """
+    text = space.text
     if text.raw.shape[1] != len(vector):
         text = new_text_space(len(vector))
-        state.items.text[:] = 0
-        state.items.text_known[:] = 0
-    text = _with_items(text, len(state.items.taken))
+        space.reduced[:] = 0
+        space.known[:] = 0
+    text = _with_items(text, len(space.known))
     if text.cell[row] >= 0:
         _leave(text.cell, text.place, text.members, row)
-    elif state.items.text_known[row] == 0:
+    elif space.known[row] == 0:
         text.fitted[_KNOWN] += 1
     text.raw[row] = vector
-    state.items.text_known[row] = 1
-    state.text = text
+    space.known[row] = 1
+    space = space._replace(text=text)
     known, fitted = int(text.fitted[_KNOWN]), int(text.fitted[_FITTED])
     # A catalogue of no more items than directions loses nothing in them, if they are its own.
     if known <= TEXT_WIDTH or FIT_FACTOR * fitted <= known <= FIT_MOST:
-        _fit(state)
-    elif fitted:
-        _file(state, row)
+        return _fit(space)
+    return _file(space, row) if fitted else space
 
 
 def reduce(text: TextSpace, vectors: F32) -> F32:
@@ -96,9 +116,9 @@ def _with_items(text: TextSpace, rows: int) -> TextSpace:
     )
 
 
-def _fit(state: State) -> None:
-    text = state.text
-    rows = np.flatnonzero(state.items.text_known)
+def _fit(space: Space) -> Space:
+    text, reduced = space.text, space.reduced
+    rows = np.flatnonzero(space.known)
     sample = rows[np.linspace(0, len(rows) - 1, min(len(rows), FIT_SAMPLE)).astype(np.int64)]
     vectors = text.raw[sample].astype(np.float32)
     # The mean of a handful of vectors says more about them than about the language.
@@ -108,13 +128,13 @@ def _fit(state: State) -> None:
     text.fitted[_FITTED] = text.fitted[_KNOWN]
     for start in range(0, len(rows), FIT_SAMPLE):
         part = rows[start : start + FIT_SAMPLE]
-        state.items.text[part] = reduce(text, text.raw[part].astype(np.float32))
+        reduced[part] = reduce(text, text.raw[part].astype(np.float32))
     cells = 1 if len(rows) <= ONE_CELL_UP_TO else int(np.sqrt(len(rows)))
-    centre = _centres(state.items.text[sample], cells)
+    centre = _centres(reduced[sample], cells)
     members = with_cells(with_rows(empty_ragged(1, np.float32), cells), 8 * len(rows) + 64)
     text.cell[:] = -1
-    state.text = text._replace(centre=centre, members=members)
-    _file_all(state.items, centre, text.cell, text.place, members, rows)
+    _file_all(reduced, centre, text.cell, text.place, members, rows)
+    return space._replace(text=text._replace(centre=centre, members=members))
 
 
 def _directions(centred: F32) -> F32:
@@ -178,22 +198,23 @@ def _leave(cell: I32, place: I32, members: Ragged, row: int) -> None:
 
 
 @njit(cache=True)
-def _enter(items: Items, centre: F32, cell: I32, place: I32, members: Ragged, row: int) -> None:
-    c = _nearest(centre, items.text[row])
+def _enter(reduced: F32, centre: F32, cell: I32, place: I32, members: Ragged, row: int) -> None:
+    c = _nearest(centre, reduced[row])
     append_cell(members, c, row, _NO_LIMIT)
     cell[row] = c
     place[row] = members.length[c] - 1
 
 
 @njit(cache=True)
-def _file_all(items: Items, centre: F32, cell: I32, place: I32, members: Ragged, rows: I64) -> None:
+def _file_all(reduced: F32, centre: F32, cell: I32, place: I32, members: Ragged, rows: I64) -> None:
     for row in rows:
-        _enter(items, centre, cell, place, members, row)
+        _enter(reduced, centre, cell, place, members, row)
 
 
-def _file(state: State, row: int) -> None:
-    text = state.text
-    state.items.text[row] = reduce(text, text.raw[row : row + 1].astype(np.float32))[0]
+def _file(space: Space, row: int) -> Space:
+    text, reduced = space.text, space.reduced
+    reduced[row] = reduce(text, text.raw[row : row + 1].astype(np.float32))[0]
     widest = int(text.members.capacity.max()) if len(text.members.capacity) else 0
-    state.text = text = text._replace(members=with_cells(text.members, 2 * widest + 64))
-    _enter(state.items, text.centre, text.cell, text.place, text.members, row)
+    text = text._replace(members=with_cells(text.members, 2 * widest + 64))
+    _enter(reduced, text.centre, text.cell, text.place, text.members, row)
+    return space._replace(text=text)

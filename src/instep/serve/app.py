@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Any, Final, TypedDict, Unpack
 
 from instep.domain import (
+import numpy as np
+
     ConfigError,
     Context,
     Feedback,
@@ -17,12 +19,12 @@ from instep.domain import (
     ItemPatch,
     ItemPut,
     ItemRemoval,
-    ItemVector,
     Receipt,
     Record,
     SessionMerge,
     Slate,
     UserPut,
+    StageError,
     session_user,
 )
 from instep.encode import Encoder
@@ -47,6 +49,8 @@ from instep.serve.snapshots import Snapshotter
 from instep.serve.terminal import Report, silent
 
 RESTORING: Final = "Restoring the model"
+from instep.serve.texts import Texts
+from instep.state.tables import F32
 _log = logging.getLogger("instep.app")
 
 
@@ -145,7 +149,7 @@ class App:
         self._add_gauges()
         if self._encoding is not None:
             log.subscribe(self._encoding.notice)
-            self._encoding.start(Texts(self.flow), self._publish)
+            self._encoding.start(Texts(self.flow))
 
     def _launch_experiments(self) -> None:
         for name, table in self.config.experiments.items():
@@ -167,6 +171,10 @@ class App:
 
     def observe(
         self,
+            switch = (
+                "Share of the items that the language model wanted next has read; 1 when none is under way."
+            )
+            self.metrics.gauge("encoder_switch_share", switch, lambda: encoding.share)
         item_id: str,
         *,
         user_id: str | None = None,
@@ -301,6 +309,17 @@ class App:
     def snapshot(self) -> Path | None:
         """Write the model to disk now; None when the newest snapshot is current."""
         return self.snapshots.take()
+    @property
+    def encoding(self) -> Encoding | None:
+        """The language model beside the service; None where the configuration has none."""
+        return self._encoding
+
+    def encode_query(self, text: str, live: str) -> F32:
+        """A query's vector, float32 (d,), by the language model whose vectors are live. Raises `StageError`."""
+        if self._encoding is None:
+            raise StageError("no encoder: text search is off (set `encoder` in instep.toml)")
+        return np.asarray(self._encoding.encode_for(live, [text])[0], np.float32)
+
 
     def http_settings(self) -> HttpSettings:
         """What the HTTP service is to be started with."""
@@ -343,9 +362,6 @@ class App:
         (receipt,) = self.flow.observe([record])
         return receipt
 
-    def _publish(self, vectors: list[ItemVector]) -> None:
-        self.flow.observe(vectors)
-
     def _checked(self, record: Record) -> Record:
         return check_record(record, time.time(), self.settings.limits)
 
@@ -375,23 +391,12 @@ class FolderFlow(Flow):
     def erase(self, user_id: str) -> Certificate:
         """Remove a user. The snapshots go first: a kill in between must not leave one that knows the user."""
         with self._app.snapshots.stopped():
+    def encode_query(self, text: str, live: str) -> F32:
+        """A query's vector, by the language model whose vectors are live."""
+        return self._app.encode_query(text, live)
+
             self._app.folder.drop_snapshots()
             return super().erase(user_id)
-
-
-class Texts:
-    """What the language model needs to know of a flow's items."""
-
-    def __init__(self, flow: Flow) -> None:
-        self._flow = flow
-        self.item = flow.item
-        self.items = flow.items
-
-    def content_hash(self, item_id: str) -> str:
-        """The hash of the text whose vector an item has now; "" when it has none."""
-        state = self._flow.model.state
-        row = state.item_number.get(item_id)
-        return state.names.content[row] if row is not None and state.items.text_known[row] else ""
 
 
 def attribution_of(config: Config) -> Attribution:

@@ -20,10 +20,12 @@ from instep.state.tables import (
     Clock,
     Head,
     Items,
+    Space,
     TextSpace,
     Trending,
     Users,
     Weights,
+    new_space,
     new_text_space,
 )
 
@@ -48,6 +50,7 @@ __all__ = [
     "Items",
     "Ragged",
     "Slates",
+    "Space",
     "State",
     "TextSpace",
     "Trending",
@@ -57,6 +60,7 @@ __all__ = [
     "empty_ragged",
     "extended",
     "grow_row",
+    "new_space",
     "new_text_space",
     "with_cells",
     "with_rows",

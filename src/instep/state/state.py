@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instep.domain import Item
-from instep.state.ragged import Ragged, empty_ragged, loosened, tight, with_cells, with_rows
+from instep.state.ragged import Ragged, empty_ragged, extended, loosened, tight, with_cells, with_rows
 from instep.state.slates import (
     SURFACES,
     Examination,
@@ -32,26 +32,32 @@ from instep.state.tables import (
     Clock,
     Head,
     Items,
+    Space,
     TextSpace,
     Trending,
     Users,
     Weights,
     new_clock,
     new_head,
+    new_space,
     new_text_space,
     new_trending,
     with_room,
 )
 from instep.state.trials import Trials
 
-FORMAT = 2
+FORMAT = 3
 Arrays = dict[str, NDArray[Any]]
 ROOM_PER_ROW = 128  # an event can double one row of takers and one of what was passed over
 ROOM_PER_EVENT = 32768  # an event can double the rows of all the neighbours it touches (tests/learn checks)
 
 
 class Names(msgspec.Struct):
-    """What has a name: items, users, categories, feedback types, in the order of their numbers."""
+    """What has a name: items, users, categories, feedback types, in the order of their numbers.
+
+    `content` holds the hash of the text that each item's vector was made of, `encoder` who made it; `beside` and
+    `beside_content` are the same of the space beside.
+    """
 
     items: list[str] = []
     users: list[str] = []
@@ -63,6 +69,8 @@ class Names(msgspec.Struct):
     attributes: dict[str, dict[str, Any]] = {}
     merged: dict[str, str] = {}
     encoder: str = ""
+    beside: str = ""
+    beside_content: list[str] = []
     trials: Trials = msgspec.field(default_factory=Trials)
 
 
@@ -92,6 +100,7 @@ class State:
         self.head: Head = new_head()
         self.trending: Trending = new_trending()
         self.text: TextSpace = new_text_space()
+        self.beside: Space = new_space()
         self.slates: Slates = new_slates()
         self.slate_number: dict[int, int] = {}
         self.newest_slate: dict[int, int] = {}
@@ -191,6 +200,27 @@ class State:
         numbers = [self.category_row(name) for name in item.categories[:CATEGORY_SLOTS]]
         self.items.categories[row] = numbers + [-1] * (CATEGORY_SLOTS - len(numbers))
 
+    def exchange_spaces(self) -> None:
+        """The space beside becomes the one that requests read, and the other way round; nothing is copied."""
+        n, items, names = self.n_items, self.items, self.names
+        self.lengthen_beside()
+        was = Space(self.text, items.text, items.text_known)
+        self.text = self.beside.text
+        self.items = items._replace(text=self.beside.reduced, text_known=self.beside.known)
+        self.beside = was
+        names.encoder, names.beside = names.beside, names.encoder
+        names.content, names.beside_content = names.beside_content, names.content
+        assert len(names.content) == n
+
+    def lengthen_beside(self) -> None:
+        """Rows for every item in the space beside. It is lengthened only when it is written: many items at once."""
+        space, rows, names = self.beside, len(self.items.taken), self.names
+        if len(space.known) < rows:
+            self.beside = space._replace(
+                reduced=extended(space.reduced, rows), known=extended(space.known, rows)
+            )
+        names.beside_content.extend([""] * (self.n_items - len(names.beside_content)))
+
     def reserve(self) -> None:
         """Make room for everything one event can add, so that compiled code never runs out."""
         self.history = with_cells(self.history, ROOM_PER_EVENT)
@@ -219,12 +249,11 @@ class State:
         _put_ragged(out, "neighbours", self.neighbours, n)
         _put_ragged(out, "takers", self.takers, n)
         _put_ragged(out, "passed", self.passed, users)
-        text = self.text
-        for field in ("mean", "basis", "centre", "fitted"):
-            out[f"text.{field}"] = getattr(text, field)
-        for field, fill in (("raw", 0), ("cell", -1), ("place", -1)):
-            out[f"text.{field}"] = _rows(getattr(text, field), n, fill)
-        _put_ragged(out, "text.members", text.members, len(text.centre))
+        _put_text(out, "text", self.text, n)
+        beside = n if self.names.beside else 0
+        _put_text(out, "beside.text", self.beside.text, beside)
+        out["beside.reduced"] = _rows(self.beside.reduced, beside, 0)
+        out["beside.known"] = _rows(self.beside.known, beside, 0)
         if self.solved is not None:
             out["solved.symmetric"], out["solved.directed"] = self.solved()
         out["names"] = np.frombuffer(msgspec.msgpack.encode(self.names), np.uint8)
@@ -235,8 +264,8 @@ class State:
         names = msgspec.msgpack.decode(arrays["names"].tobytes(), type=Names)
         items = with_room(Items, ITEM_COLUMNS, Items(*_get(arrays, "items", Items)), len(names.items) + 1)
         users = with_room(Users, USER_COLUMNS, Users(*_get(arrays, "users", Users)), len(names.users) + 1)
-        text = {field: arrays[f"text.{field}"] for field in TextSpace._fields if field != "members"}
-        members = _get_ragged(arrays, "text.members")
+        text, beside = _get_text(arrays, "text"), _get_text(arrays, "beside.text")
+        beside_rows = (arrays["beside.reduced"], arrays["beside.known"])
         history = with_rows(_get_ragged(arrays, "history"), len(users.events))
         neighbours = with_rows(_get_ragged(arrays, "neighbours"), len(items.taken))
         takers = with_rows(_get_ragged(arrays, "takers"), len(items.taken))
@@ -248,12 +277,8 @@ class State:
         examination = Examination(*_get(arrays, "examination", Examination))
         pending = "solved.symmetric" in arrays
         solved = _ready((arrays["solved.symmetric"], arrays["solved.directed"])) if pending else None
-        self.names, self.items, self.users, self.text = (
-            names,
-            items,
-            users,
-            TextSpace(members=members, **text),
-        )
+        self.names, self.items, self.users, self.text = names, items, users, text
+        self.beside = Space(beside, *beside_rows)
         self.history, self.neighbours, self.clock, self.head = history, neighbours, clock, head
         self.takers, self.passed = takers, passed
         self.weights, self.trending, self.solved = weights, trending, solved
@@ -291,6 +316,19 @@ def _rows(array: NDArray[Any], rows: int, fill: int) -> NDArray[Any]:
     """Exactly so many rows: the text columns grow only when a vector comes, and may lag behind the items."""
     missing = np.full((max(0, rows - len(array)), *array.shape[1:]), fill, array.dtype)
     return np.concatenate([array, missing]) if len(missing) else array[:rows]
+
+
+def _put_text(out: Arrays, prefix: str, text: TextSpace, rows: int) -> None:
+    for field in ("mean", "basis", "centre", "fitted"):
+        out[f"{prefix}.{field}"] = getattr(text, field)
+    for field, fill in (("raw", 0), ("cell", -1), ("place", -1)):
+        out[f"{prefix}.{field}"] = _rows(getattr(text, field), rows, fill)
+    _put_ragged(out, f"{prefix}.members", text.members, len(text.centre))
+
+
+def _get_text(arrays: Arrays, prefix: str) -> TextSpace:
+    fields = {field: arrays[f"{prefix}.{field}"] for field in TextSpace._fields if field != "members"}
+    return TextSpace(members=_get_ragged(arrays, f"{prefix}.members"), **fields)
 
 
 def _put_ragged(out: Arrays, prefix: str, table: Ragged, rows: int) -> None:

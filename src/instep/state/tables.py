@@ -219,6 +219,25 @@ def new_text_space(width: int = 0) -> TextSpace:
     )
 
 
+class Space(NamedTuple):
+    """One encoder's text space: its vectors and, a row an item, their reduced form.
+
+    Args:
+        text: the vectors and the cells.
+        reduced: float32 (n, TEXT_WIDTH), length 1; zero where there is none.
+        known: uint8 (n,), whether the item has a vector.
+    """
+
+    text: TextSpace
+    reduced: F32
+    known: U8
+
+
+def new_space() -> Space:
+    """A space of no encoder, without rows: it costs nothing."""
+    return Space(new_text_space(), np.zeros((0, TEXT_WIDTH), np.float32), np.zeros(0, np.uint8))
+
+
 Column = tuple[str, type[Any], tuple[int, ...], float]
 
 ITEM_COLUMNS: Final[tuple[Column, ...]] = (

@@ -13,6 +13,7 @@ import pytest
 
 from instep.domain import (
     Arm,
+    EncoderSwitch,
     Entry,
     Experiment,
     ExperimentChange,
@@ -51,6 +52,7 @@ ONE_OF_EACH: tuple[Record, ...] = (
     ItemPatch("q", "i", 4.0, {"stock": 0, "more": {"deep": [1, 2.5, None, False]}}),
     ItemRemoval("r", "i", 5.0),
     ItemVector("v", "i", 6.0, "minilm", "abc", bytes(range(256)) * 40),
+    EncoderSwitch("t", "minilm", 6.5),
     UserPut("w", "u", 7.0, {"country": "LU"}),
     UserPatch("x", "u", 8.0, {"country": None}),
     SessionMerge("m", "u", session_user("z"), 9.0),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from instep.domain import (
     Arm,
     Assignment,
+    EncoderSwitch,
     Experiment,
     ExperimentChange,
     Feedback,
@@ -125,7 +126,7 @@ def streams(max_size: int = 40) -> st.SearchStrategy[list[Record]]:
     """
     names = st.sampled_from(sorted(EXPERIMENTS))
     actions = st.sampled_from(("launch", "launch", "launch", "stop", "promote", "roll_back"))
-    encoders = st.sampled_from(("m1", "m1", "m1", "m2"))
+    encoders = st.sampled_from(("m1", "m1", "m2", "m2", "m3"))
     kinds = (
         _acts,
         _acts,
@@ -138,6 +139,7 @@ def streams(max_size: int = 40) -> st.SearchStrategy[list[Record]]:
         _made(ItemPatch, _items, _times, _patches),
         _made(ItemRemoval, _items, _times),
         st.builds(_vector, _items, _times, encoders, _seeds),
+        st.builds(lambda encoder, at: EncoderSwitch("", encoder, at), encoders, _times),
         _made(UserPut, _accounts, _times, _attributes),
         _made(UserPatch, _accounts, _times, _attributes),
         _made(SessionMerge, _accounts, st.sampled_from(SESSIONS), _times),
@@ -178,7 +180,9 @@ def long_stream(seed: int, size: int, items: int = 60, users: int = 25) -> list[
         elif kind < 0.95:
             records.append(ItemPatch("", item_id, now, {"stock": float(rng.randrange(3))}))
         elif kind < 0.98:
-            records.append(_vector(item_id, now, "m1", place))
+            records.append(_vector(item_id, now, "m1" if rng.random() < 0.7 else "m2", place))
+        elif kind < 0.983:
+            records.append(EncoderSwitch("", rng.choice(("m1", "m2")), now))
         elif kind < 0.99:
             records.append(UserPatch("", account, now, {"visits": float(place)}))
         else:
