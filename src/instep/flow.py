@@ -47,8 +47,8 @@ from instep.policy import BUDGET, Parameters, Surface, default_policy, surface_p
 from instep.reward import Account, Attribution
 from instep.state import WEEK
 from instep.state.snapshot import begin_snapshot, read_newest
-from instep.variants import Variants
 from instep.state.tables import F32
+from instep.variants import Variants
 
 
 class Settings(msgspec.Struct, frozen=True):

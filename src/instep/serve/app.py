@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypedDict, Unpack
 
-from instep.domain import (
 import numpy as np
 
+from instep.domain import (
     ConfigError,
     Context,
     Feedback,
@@ -23,8 +23,8 @@ import numpy as np
     Record,
     SessionMerge,
     Slate,
-    UserPut,
     StageError,
+    UserPut,
     session_user,
 )
 from instep.encode import Encoder
@@ -45,12 +45,14 @@ from instep.serve.http.records import new_id, who
 from instep.serve.http.settings import HttpSettings
 from instep.serve.importing import Importer, ImportReport
 from instep.serve.metrics import Metrics
+from instep.serve.models import Models, counted_in
 from instep.serve.snapshots import Snapshotter
 from instep.serve.terminal import Report, silent
-
-RESTORING: Final = "Restoring the model"
 from instep.serve.texts import Texts
 from instep.state.tables import F32
+from instep.tune.registry import FOLDER, Registry
+
+RESTORING: Final = "Restoring the model"
 _log = logging.getLogger("instep.app")
 
 
@@ -127,7 +129,10 @@ class App:
         self.settings = flow_settings(config)
         self.metrics = Metrics()
         self._closed = False
-        self._encoding = None if config.encoder == "none" else Encoding(config.encoder, folder.vectors)
+        registry = Registry(folder.path / FOLDER)
+        self.models = Models(registry, lambda start, end: counted_in(self.flow.log)(start, end), config.encoder)
+        opening = self.models.opening()
+        self._encoding = None if config.encoder == "none" else Encoding(opening, folder.vectors)
         self._places = folder.snapshots(config)
         folder.drop_snapshots(keep=self._places)
         log = open_log(folder.log_url(config))
@@ -150,6 +155,7 @@ class App:
         if self._encoding is not None:
             log.subscribe(self._encoding.notice)
             self._encoding.start(Texts(self.flow))
+            self.models.watch(self._encoding.want, opening)
 
     def _launch_experiments(self) -> None:
         for name, table in self.config.experiments.items():
@@ -168,13 +174,13 @@ class App:
         if encoding is not None:
             waiting = "Items whose text the language model has not read yet."
             self.metrics.gauge("items_to_encode", waiting, lambda: encoding.pending)
-
-    def observe(
-        self,
             switch = (
                 "Share of the items that the language model wanted next has read; 1 when none is under way."
             )
             self.metrics.gauge("encoder_switch_share", switch, lambda: encoding.share)
+
+    def observe(
+        self,
         item_id: str,
         *,
         user_id: str | None = None,
@@ -306,9 +312,6 @@ class App:
         """What ``encoder = "auto"`` chose and why, or why there is no language model; else ""."""
         return (self._encoding.fault or self._encoding.choice) if self._encoding is not None else ""
 
-    def snapshot(self) -> Path | None:
-        """Write the model to disk now; None when the newest snapshot is current."""
-        return self.snapshots.take()
     @property
     def encoding(self) -> Encoding | None:
         """The language model beside the service; None where the configuration has none."""
@@ -320,6 +323,9 @@ class App:
             raise StageError("no encoder: text search is off (set `encoder` in instep.toml)")
         return np.asarray(self._encoding.encode_for(live, [text])[0], np.float32)
 
+    def snapshot(self) -> Path | None:
+        """Write the model to disk now; None when the newest snapshot is current."""
+        return self.snapshots.take()
 
     def http_settings(self) -> HttpSettings:
         """What the HTTP service is to be started with."""
@@ -341,6 +347,7 @@ class App:
         if self._closed:
             return
         self._closed = True
+        self.models.close()
         self.snapshots.close()
         if self._encoding is not None:
             self._encoding.close()
@@ -388,15 +395,17 @@ class FolderFlow(Flow):
             raise ConfigError(f"policy 'reinforce': table: must be a file in the folder, not {table!r}")
         return _in_folder(policy, parameters, self._app.config)
 
-    def erase(self, user_id: str) -> Certificate:
-        """Remove a user. The snapshots go first: a kill in between must not leave one that knows the user."""
-        with self._app.snapshots.stopped():
     def encode_query(self, text: str, live: str) -> F32:
         """A query's vector, by the language model whose vectors are live."""
         return self._app.encode_query(text, live)
 
+    def erase(self, user_id: str) -> Certificate:
+        """Remove a user. The snapshots go first: a kill in between must not leave one that knows the user."""
+        with self._app.snapshots.stopped():
             self._app.folder.drop_snapshots()
-            return super().erase(user_id)
+            certificate = super().erase(user_id)
+        self._app.models.forget_counts()
+        return certificate
 
 
 def attribution_of(config: Config) -> Attribution:
