@@ -23,6 +23,7 @@ COMMANDS = {
     "rewards": ("rewards", "How an act became its number, and how far down users look."),
     "experiment": ("experiment", "Compare policies and plugins on live traffic."),
     "reinforce": ("reinforce", "Teach a policy by the slates of the log."),
+    "models": ("models", "Versions of the language model: which serves, and what the gate said."),
     "simulate": ("simulate", "Let policies play in a shop whose truth is known."),
     "probe": ("probe", "Say what this machine has: packages, models, disk, ports."),
     "keys": ("keys", "Add, list and revoke API keys."),

@@ -38,7 +38,7 @@ def serve_app(app: App, terminal: Terminal, exit_when_ready: bool = False, any_p
         else:
             terminal.say("Ctrl-C stops it.")
 
-    service = Service(app.flow, settings, app.metrics)
+    service = Service(app.flow, settings, app.metrics, app.models)
     try:
         server = HttpServer(service, settings, ready)
     except ConfigError as error:

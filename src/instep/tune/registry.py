@@ -37,7 +37,7 @@ from instep.tune.version import (
     Version,
     check_files,
     check_whole,
-    flat,
+    differences,
     hash_of,
     read_json,
     replace_json,
@@ -334,9 +334,7 @@ class Registry:
         Raises:
             UnknownVersion: there is no version of one of the names.
         """
-        old, new = (flat(self.get(name)) for name in (before, after))
-        keys = sorted(old.keys() | new.keys())
-        return [Difference(key, old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)]
+        return differences(self.get(before), self.get(after))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

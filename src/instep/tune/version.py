@@ -130,6 +130,13 @@ def hash_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def differences(before: Version, after: Version) -> list[Difference]:
+    """Where two versions differ, in what they were made from, their configuration and metrics."""
+    old, new = flat(before), flat(after)
+    keys = sorted(old.keys() | new.keys())
+    return [Difference(key, old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)]
+
+
 def flat(version: Version) -> dict[str, Any]:
     """A version's entries by dotted name, without those that always differ."""
     flat: dict[str, Any] = {}

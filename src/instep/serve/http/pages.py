@@ -40,6 +40,11 @@ async def experiments_page(service: Service, request: Request) -> Answer:
     return _file(request, "experiments.html")
 
 
+async def models_page(service: Service, request: Request) -> Answer:
+    """The live page's versions of the language model."""
+    return _file(request, "models.html")
+
+
 def _file(request: Request, path: str) -> Answer:
     found = asset(path)
     if found is None:
@@ -81,6 +86,7 @@ async def metrics(service: Service, request: Request) -> Answer:
 ROUTES: Final = (
     Route("GET", "/", live_page, None, media_type="text/html"),
     Route("GET", "/experiments", experiments_page, None, media_type="text/html"),
+    Route("GET", "/models", models_page, None, media_type="text/html"),
     Route("GET", "/console/{file}", live_page, None, media_type="text/html"),
     Route("GET", "/console/{folder}/{file}", live_page, None, media_type="text/html"),
     Route("GET", "/docs", docs, None, media_type="text/html"),

@@ -21,13 +21,14 @@ import msgspec
 import structlog
 
 from instep.serve.experiments import Experiments
-from instep.serve.http import events, experiments, items, pages, rewards, slates, users
+from instep.serve.http import events, experiments, items, models, pages, rewards, slates, users
 from instep.serve.http.gate import Disconnected, Gate, Message, Receive
 from instep.serve.http.openapi import document, page
 from instep.serve.http.problems import PROBLEM_JSON, problem
 from instep.serve.http.routes import Answer, Headers, Request, Route, Router
 from instep.serve.http.settings import HttpSettings
 from instep.serve.metrics import Metrics
+from instep.serve.models import Models
 
 if TYPE_CHECKING:
     from instep.flow import Flow
@@ -39,6 +40,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *items.ROUTES,
     *users.ROUTES,
     *experiments.ROUTES,
+    *models.ROUTES,
     *rewards.ROUTES,
     *pages.ROUTES,
 )
@@ -60,15 +62,23 @@ class Service:
         flow: what observes and recommends; whoever made it closes it.
         settings: of the service.
         metrics: where requests are counted.
+        models: versions of the language model; None where there is no folder.
 
     Raises:
         ConfigError: the settings would leave the service open to everybody.
     """
 
-    def __init__(self, flow: Flow, settings: HttpSettings, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        flow: Flow,
+        settings: HttpSettings,
+        metrics: Metrics | None = None,
+        models: Models | None = None,
+    ) -> None:
         settings.check()
         self.flow = flow
         self.experiments = Experiments(flow)
+        self.models = models
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.metrics.watch(flow)
