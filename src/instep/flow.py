@@ -45,6 +45,7 @@ from instep.log.base import Log
 from instep.model import Model
 from instep.policy import BUDGET, Parameters, Surface, default_policy, surface_policy
 from instep.reward import Account, Attribution
+from instep.score.base import Scorer
 from instep.state import WEEK
 from instep.state.snapshot import begin_snapshot, read_newest
 from instep.state.tables import F32
@@ -64,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True):
         attribution: how acts are joined to slates.
         retrievers: names of plugins that propose more candidates.
         scorers: names of plugins that add to the scores.
+        own_scorers: what makes scorers that are no plugins, by name.
         auto_create_users: whether an event of an unknown user creates the user.
         auto_create_items: whether an event on an unknown item creates the item.
         limits: what is accepted.
@@ -78,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True):
     attribution: Attribution = Attribution()
     retrievers: tuple[str, ...] = ()
     scorers: tuple[str, ...] = ()
+    own_scorers: dict[str, Callable[[], Scorer]] = {}
     auto_create_users: bool = True
     auto_create_items: bool = True
     limits: Limits = Limits()
@@ -128,7 +131,7 @@ class Flow:
         given = self.settings
         self._default = Surface(given.policy, given.budget, True, given.parameters)
         usual = Overrides(retrievers=given.retrievers, scorers=given.scorers, repeat=given.repeat)
-        self.variants = Variants(self._default, given.surfaces, usual)
+        self.variants = Variants(self._default, given.surfaces, usual, given.own_scorers)
         self.model = self._new_model()
         self._lock = threading.RLock()
         self._erasing = threading.Lock()
@@ -142,7 +145,7 @@ class Flow:
             default_policy(default),
             settings.repeat,
             [find_part("instep.retrievers", name, {})() for name in settings.retrievers],
-            [find_part("instep.scorers", name, {})() for name in settings.scorers],
+            self.variants.made_scorers(settings.scorers),
             {name: surface_policy(surface, default) for name, surface in settings.surfaces.items()},
             settings.attribution,
         )
@@ -241,8 +244,30 @@ class Flow:
         )
 
     def _ranked(self, context: Context) -> Slate:
+        if self.variants.reranks:
+            for work in self._to_prepare(context):
+                work()
         with self._lock:
             return self.variants.slate(self.model, context)
+
+    def _to_prepare(self, context: Context) -> list[Callable[[], None]]:
+        """The slow parts of what reranks this request: they are run while others use the model."""
+        works: list[Callable[[], None]] = []
+        with self._lock:
+            model = self.model
+            failures, non_finite = model.failures.copy(), model.non_finite
+            model.preparing = works
+            try:
+                self.variants.slate(model, context)
+            finally:
+                model.preparing = None
+                model.failures, model.non_finite = failures, non_finite  # the answer itself counts them
+        return works
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a slate takes milliseconds; not where something reranks."""
+        return not self.variants.reranks
 
     @contextmanager
     def reading(self) -> Iterator[Model]:

@@ -26,7 +26,7 @@ from instep.retrieve.base import Retriever
 from instep.retrieve.gather import in_categories
 from instep.reward import Attribution, RewardTable
 from instep.score import SIGNALS, WIDTH, Shortlist, new_weights
-from instep.score.base import Scorer
+from instep.score.base import Reranker, Scorer
 from instep.score.posterior import (
     item_deviations,
     item_noise,
@@ -110,6 +110,7 @@ class Model:
         self.repeat = repeat
         self.retrievers = tuple(retrievers)
         self.scorers = tuple(scorers)
+        self.preparing: list[Callable[[], None]] | None = None
         self.non_finite = 0
         self.failures: Counter[str] = Counter()
         self.on_stage: Callable[[str, float], None] = lambda stage, seconds: None
@@ -190,20 +191,49 @@ class Model:
             self.on_stage("retrieve", gathered - visit.began)
             added = np.zeros(found.size, np.float32)
             for stage in served.scorers:
+                if isinstance(stage, Reranker):
+                    continue
                 extra = self._optional(
                     f"scorer:{stage.name}", visit.degraded, stage.score, self.state, context, found.items
                 )
                 added = added if extra is None else added + extra
             scores = found.scores() + added
             self.non_finite += int(np.count_nonzero(~np.isfinite(scores)))
-            places = self._qualified(found, scores, visit.allowed, context.n, policy)
+            rerankers = [stage for stage in served.scorers if isinstance(stage, Reranker)]
+            wanted = max([context.n, *(stage.top for stage in rerankers)])
+            places = self._qualified(found, scores, visit.allowed, wanted, policy)
             if len(places) < enough:
                 return None
+            for reranker in rerankers:
+                scores, places = self._reranked(reranker, visit, found.items, scores, places)
             scored = clock()
             self.on_stage("score", scored - gathered)
             items = self._chosen(found, scores, places, context, policy)
             self.on_stage("choose", clock() - scored)
             return items
+
+    def _reranked(
+        self, stage: Reranker, visit: Visit, items: I32, scores: F32, places: I64
+    ) -> tuple[F32, I64]:
+        """Scores with a reranker's numbers added to the best few, and the places in their new order."""
+        best = places[: stage.top]
+        if not len(best):
+            return scores, places
+        name, asked = f"scorer:{stage.name}", items[best].copy()
+        if self.preparing is not None:
+            try:
+                work = stage.prepare(self.state, visit.context, asked)
+            except Exception:  # `score` will fail, too, and be counted
+                work = None
+            self.preparing += [work] if work is not None else []
+            return scores, places
+        extra = self._optional(name, visit.degraded, stage.score, self.state, visit.context, asked)
+        if extra is None:
+            return scores, places
+        scores = scores.copy()
+        scores[best] += extra
+        self.non_finite += int(np.count_nonzero(~np.isfinite(extra)))
+        return scores, places[best_places(scores[places], len(places))]
 
     def considered(self, user_id: str, now: float, n: int) -> tuple[I32, F32, F32]:
         """What would be considered for a user, best first, without filters: reads only.

@@ -5,7 +5,7 @@ Where there is no experiment and nothing was promoted, this costs two looks at e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +28,7 @@ from instep.experiment import arms_of, promoted_settings, team_draft
 from instep.experiment.place import EVERY_ARM
 from instep.model import Model, Served, seed_of
 from instep.policy import Parameters, Policy, Surface, surface_policy
+from instep.score.base import Reranker, Scorer
 from instep.state.trials import Trial
 
 TEAM_DRAFT: Final = "team-draft"
@@ -43,12 +44,22 @@ class Variants:
         default: how slates are chosen, as configured.
         surfaces: what is configured differently on some surfaces.
         usual: the configured retrievers, scorers and `repeat`.
+        scorers: what makes the scorers that need no entry point, by name.
 
     Attributes:
+        reranks: whether anything that was made so far reranks, and is to be prepared for.
         completed: a policy's parameters as an arm gives them to what its constructor gets; raises `ConfigError`.
     """
 
-    def __init__(self, default: Surface, surfaces: Mapping[str, Surface], usual: Overrides) -> None:
+    def __init__(
+        self,
+        default: Surface,
+        surfaces: Mapping[str, Surface],
+        usual: Overrides,
+        scorers: Mapping[str, Callable[[], Scorer]] | None = None,
+    ) -> None:
+        self._scorers = dict(scorers or {})
+        self.reranks = False
         self._default = default
         self._surfaces = dict(surfaces)
         self._usual = usual
@@ -140,9 +151,15 @@ class Variants:
         return Served(
             surface_policy(self._surface(settings, surface), self._default),
             bool(repeat),
-            tuple(_plugin("instep.retrievers", name) for name in retrievers or ()),
-            tuple(_plugin("instep.scorers", name) for name in scorers or ()),
+            tuple(_plugin("instep.retrievers", name, {}) for name in retrievers or ()),
+            self.made_scorers(scorers or ()),
         )
+
+    def made_scorers(self, names: Iterable[str]) -> tuple[Scorer, ...]:
+        """Scorers by name. Raises `ConfigError` when one does not exist or cannot be made."""
+        scorers = tuple(_plugin("instep.scorers", name, self._scorers) for name in names)
+        self.reranks |= any(isinstance(scorer, Reranker) for scorer in scorers)
+        return scorers
 
     def _surface(self, settings: Overrides, name: str) -> Surface:
         here = self._surfaces.get(name, Surface())
@@ -201,10 +218,12 @@ def is_settled(policy: Policy) -> bool:
     return same and all((choice.propensities == 1.0).all() for choice in choices)
 
 
-def _plugin(group: str, name: str) -> Any:
-    made = find_part(group, name, {})
+def _plugin(group: str, name: str, built_in: Mapping[str, Any]) -> Any:
+    made = find_part(group, name, built_in)
     try:
         return made()
+    except ConfigError:
+        raise
     except Exception as error:  # a plugin may fail in any way
         raise ConfigError(f"{group} {name!r} cannot be made: {error!r}") from error
 

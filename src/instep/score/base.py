@@ -12,7 +12,8 @@ Laws (checked by `instep.testing.ScorerContract`):
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,5 +40,31 @@ class Scorer(Protocol):
 
         Returns:
             float32 (n,), in log-odds: added to the ranker's score; higher is better.
+        """
+        ...
+
+
+@runtime_checkable
+class Reranker(Scorer, Protocol):
+    """A scorer too slow for all candidates: it is asked for the best few that qualify, after all others.
+
+    `Flow` asks it twice: `prepare` while the model is held still, and what that gives is run while it is not, so that
+    nobody else waits; then `score`. Whoever asks the model itself calls `score` alone.
+    """
+
+    @property
+    def top(self) -> int:
+        """How many candidates it is asked for at most."""
+        ...
+
+    def prepare(self, state: State, context: Context, items: NDArray[np.int32]) -> Callable[[], None] | None:
+        """Read what is needed of the state, within a millisecond.
+
+        Args:
+            state, context, items: as for `score`, which will follow with the same request id.
+
+        Returns:
+            The slow part, which reads no state and returns within the scorer's own deadline whatever happens; None
+            where there is nothing to do.
         """
         ...

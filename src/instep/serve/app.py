@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypedDict, Unpack
@@ -35,6 +36,7 @@ from instep.log import Log, open_log
 from instep.policy import Parameters, Reinforce, Surface
 from instep.policy.reinforce import TABLE
 from instep.reward import DEFAULT_REWARDS, Attribution
+from instep.serve.causal import open_scorer
 from instep.serve.config import FILE, Config, load_config
 from instep.serve.encoding import Encoding
 from instep.serve.experiments import Experiments
@@ -120,6 +122,7 @@ class App:
         flow: what observes and recommends.
         metrics: where the service counts.
         experiments: what is compared on live traffic.
+        models: versions of the language model, and which one serves.
         snapshots: what writes the model to disk now and then.
     """
 
@@ -442,6 +445,7 @@ def flow_settings(config: Config) -> Settings:
         },
         retrievers=recommend.retrievers,
         scorers=recommend.scorers,
+        own_scorers={"causal": partial(open_scorer, config.causal, config.folder)},
         repeat=recommend.repeat,
         rewards=dict(config.rewards),
         attribution=attribution_of(config),

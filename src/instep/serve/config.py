@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
@@ -93,6 +93,33 @@ class SurfaceSection(Section):
     budget: Finite | None = Field(default=None, ge=0, le=1)
     explore: bool = True
     parameters: dict[Word, Finite | Word] = Field(default_factory=dict)
+
+
+class CausalSection(Section):
+    """The scorer `causal`, where `recommend.scorers` names it (docs/causal.md)."""
+
+    model: Word = Field(
+        default="smollm2",
+        description="`smollm2`, a version of this folder that `instep tune --task ranking` made (`v0003`), a folder, "
+        "or a Hugging Face name ([causal](causal.md))",
+    )
+    top: int = Field(default=20, ge=2, le=100, description="how many of the best candidates it reads")
+    weight: Finite = Field(
+        default=0.35, ge=0, description="what one nat a token is worth in the ranker's log-odds"
+    )
+    less: Finite = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="the share of a title's likelihood without a history that is taken off",
+    )
+    users: Literal["cold", "all"] = Field(
+        default="cold", description="`cold` (at most `cold_events` events), or `all`"
+    )
+    cold_events: int = Field(default=5, ge=1, description="up to how many events a user counts as cold")
+    deadline_ms: Finite = Field(
+        default=1000.0, gt=0, description="after so long a request goes on without it, and says so"
+    )
 
 
 class AttributionSection(Section):
@@ -214,6 +241,7 @@ class Config(BaseSettings):
         "([experiments](experiments.md))",
     )
     attribution: AttributionSection = AttributionSection()
+    causal: CausalSection = CausalSection()
     log: LogSection = LogSection()
     recommend: RecommendSection = RecommendSection()
     limits: LimitsSection = LimitsSection()

@@ -25,6 +25,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from instep.encode.text import readable
 from instep.tune.causal_models import CausalModel
 
 F32 = NDArray[np.float32]
@@ -61,7 +62,7 @@ class Rendering:
         """Tokens of a title, its end of line included; longer ones are cut to `MOST_TOKENS`."""
         found = self._known.get(title)
         if found is None:
-            words = " ".join(title[: 16 * MOST_TOKENS].split())
+            words = " ".join(readable(title[: 16 * MOST_TOKENS]).split())
             found = tuple(self._plain(f" {words}\n")[:MOST_TOKENS])
             self._known[title] = found
             if len(self._known) > KEPT_ALONE:
@@ -166,15 +167,17 @@ class CausalRanker:
             self._alone.popitem(last=False)
         return found
 
-    def pmi(self, history: Sequence[str], titles: Sequence[str]) -> F32:
+    def pmi(self, history: Sequence[str], titles: Sequence[str], less: float = 1.0) -> F32:
         """What the history adds to each title's log-likelihood.
 
         Args:
             history: titles, oldest first; where there are none, nothing is added to any.
             titles: candidates; an empty title gets the mean of the others.
+            less: the share of the likelihood without a history that is taken off: 1 for the mutual information, 0 for
+                the plain likelihood, in which what the model knows of a title's fame counts, too.
 
         Returns:
-            float32 (n,), nats a token; above 0 where the history makes a title more likely.
+            float32 (n,), nats a token; with `less` = 1 above 0 where the history makes a title more likely.
         """
         given = [title for title in dict.fromkeys(history) if title.strip()]
         told = [title for title in titles if title.strip()]
@@ -183,7 +186,9 @@ class CausalRanker:
         # In one order, whatever order they come in: sums within a row depend on it in their last bits.
         distinct = sorted(set(told))
         after = self.log_likelihoods(given, distinct, packed=self.packs)
-        number = dict(zip(distinct, (after - self.alone(distinct)).tolist(), strict=True))
+        if less:
+            after = after - np.float32(less) * self.alone(distinct)
+        number = dict(zip(distinct, after.tolist(), strict=True))
         mean = float(np.mean([number[title] for title in told]))
         return np.array([number.get(title, mean) for title in titles], np.float32)
 

@@ -37,21 +37,23 @@ async def recommend(service: Service, request: Request) -> SlateAnswer:
     """
     query: RecommendationQuery = request.body
     began = perf_counter()
-    slate = service.flow.recommend(
-        Context(
-            who(query.user_id, query.session),
-            query.n,
-            time(),
-            new_id(),
-            query.categories,
-            query.exclude,
-            query.filter,
-            query.surface,
-            query.repeat,
-            query.explain,
-            query.context,
-        )
+    context = Context(
+        who(query.user_id, query.session),
+        query.n,
+        time(),
+        new_id(),
+        query.categories,
+        query.exclude,
+        query.filter,
+        query.surface,
+        query.repeat,
+        query.explain,
+        query.context,
     )
+    if service.flow.is_quick:  # shorter than a change of threads is worth
+        slate = service.flow.recommend(context)
+    else:
+        slate = await asyncio.to_thread(service.flow.recommend, context)
     service.metrics.count_slate(perf_counter() - began, slate.degraded)
     return SlateAnswer(
         slate.slate_id,
