@@ -1,0 +1,146 @@
+"""Ranking as a task: a causal language model learns which title a user's history leads to.
+
+The loss is the negative log-likelihood of the title that was taken, a token, after the history as text (causal.py gives
+both to the model in the very form in which they will be asked for). Two things may be added:
+
+- a contrast: the cross-entropy of the taken title against others that could have been taken, by their mean
+  log-likelihoods, which is what ranking compares;
+- weights: the reward of the act over the propensity with which its item was shown, capped, so that the loss is that of
+  slates drawn uniformly.
+
+Source: for the weights Swaminathan and Joachims 2015, "Counterfactual Risk Minimization" (capped, self-normalised).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from instep.tune.causal import Packed, Rendering, pack
+
+MOST_WEIGHT: Final = 10.0
+SHARPNESS: Final = 4.0
+
+
+class Lesson(NamedTuple):
+    """One choice.
+
+    Args:
+        history: titles taken before, oldest first.
+        title: what was taken.
+        others: titles that were not, for the contrast.
+        reward: of the act, above 0.
+        propensity: with which the item was shown; 1 where it is not known.
+    """
+
+    history: tuple[str, ...]
+    title: str
+    others: tuple[str, ...] = ()
+    reward: float = 1.0
+    propensity: float = 1.0
+
+
+def weights_of(lessons: Sequence[Lesson], most: float = MOST_WEIGHT) -> list[float]:
+    """Reward over propensity, capped, with a mean of 1.
+
+    >>> weights_of([Lesson((), "tea", propensity=0.5), Lesson((), "cup")])
+    [1.3333333333333333, 0.6666666666666666]
+    """
+    raw = np.array([min(max(each.reward, 0.0) / max(each.propensity, 1e-6), most) for each in lessons])
+    mean = raw.mean() if len(raw) else 0.0
+    return (raw / mean).tolist() if mean > 0 else [1.0] * len(raw)
+
+
+def ranking_loss(
+    model: Any, rendering: Rendering, lessons: Sequence[Lesson], contrast: float = 0.0, weighted: bool = False
+) -> Any:
+    """The mean loss of a batch.
+
+    Args:
+        model: a causal language model, with adapters or without.
+        rendering: of its tokenizer.
+        lessons: the batch.
+        contrast: how much the contrast counts beside the likelihood.
+        weighted: whether rewards and propensities count.
+
+    Returns:
+        A torch scalar with its gradient.
+    """
+    import torch
+
+    rows = [
+        pack(
+            rendering.prefix(each.history),
+            [rendering.title(title) for title in ((each.title, *each.others) if contrast else (each.title,))],
+        )
+        for each in lessons
+    ]
+    right, lesson, candidate = _judged(model, rows)
+    share = torch.tensor(weights_of(lessons) if weighted else [1.0] * len(rows))
+    width = 1 + max((max(row.judged) for row in rows), default=0)
+    cell = lesson * width + candidate
+    total = torch.zeros(len(rows) * width).index_add(0, cell, right)
+    count = torch.zeros(len(rows) * width).index_add(0, cell, torch.ones_like(right))
+    mean = (total / count.clamp(min=1.0)).view(len(rows), width)
+    loss = -(share * mean[:, 0]).mean()
+    if contrast and width > 1:
+        there = count.view(len(rows), width) > 0
+        logits = (SHARPNESS * mean).masked_fill(~there, torch.finfo(torch.float32).min)
+        loss = loss - contrast * (share * logits.log_softmax(1)[:, 0]).mean()
+    return loss
+
+
+def _judged(model: Any, rows: Sequence[Packed]) -> tuple[Any, Any, Any]:
+    """Log-likelihood of each judged token, with the row and the candidate that it belongs to."""
+    import torch
+
+    length = max(len(row.ids) for row in rows)
+    ids = torch.zeros(len(rows), length, dtype=torch.long)
+    position = torch.zeros(len(rows), length, dtype=torch.long)
+    mask = torch.full((len(rows), 1, length, length), torch.finfo(torch.float32).min)
+    mask[:, 0, torch.arange(length), torch.arange(length)] = 0.0  # padding sees itself: no row is empty
+    for number, row in enumerate(rows):
+        size = len(row.ids)
+        ids[number, :size], position[number, :size] = torch.tensor(row.ids), torch.tensor(row.position)
+        owner = torch.tensor(row.owner)
+        seen = (owner[None, :] == -1) | (owner[None, :] == owner[:, None])
+        seen &= torch.ones(size, size, dtype=torch.bool).tril()
+        mask[number, 0, :size, :size].masked_fill_(seen, 0.0)
+    hidden = model(input_ids=ids, position_ids=position, attention_mask=mask, use_cache=False).logits
+    lesson = torch.tensor([number for number, row in enumerate(rows) for _ in row.wanted])
+    place = torch.tensor([at for row in rows for at in row.predicting])
+    wanted = torch.tensor([token for row in rows for token in row.wanted])
+    logits = hidden[lesson, place]
+    right = logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(1)
+    return right, lesson, torch.tensor([number for row in rows for number in row.judged])
+
+
+def lessons_of(
+    sequences: Sequence[Sequence[str]], catalogue: Sequence[str], most: int, others: int = 0, seed: int = 0
+) -> list[Lesson]:
+    """Choices out of users' sequences of titles, drawn at random, others out of the catalogue.
+
+    Args:
+        sequences: a user's titles each, oldest first.
+        catalogue: titles that could have been taken.
+        most: how many lessons at most.
+        others: how many titles that were not taken a lesson.
+        seed: of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    places = [(row, at) for row, titles in enumerate(sequences) for at in range(1, len(titles))]
+    drawn = rng.permutation(len(places))[:most]
+    lessons = []
+    for number in drawn.tolist():
+        row, at = places[number]
+        history, title = tuple(sequences[row][:at]), sequences[row][at]
+        if others:
+            wrong = rng.choice(len(catalogue), min(4 * others, len(catalogue)), replace=False)
+            mine = set(sequences[row])
+            apart = [catalogue[k] for k in wrong.tolist() if catalogue[k] not in mine][:others]
+        else:
+            apart = []
+        lessons.append(Lesson(history, title, tuple(apart)))
+    return lessons
