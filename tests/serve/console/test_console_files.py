@@ -13,7 +13,7 @@ from instep.serve.console import asset, assets
 
 VENDORED = "vendor/htm-preact.js"  # preact/standalone.module.js of the npm package htm 3.1.1
 VENDORED_SHA256 = "72284e8e9079c87817145df1110f74e8a2aa040b2fc384922e18dfcb46fc1fd7"
-PAGES = ("index.html", "experiments.html")
+PAGES = ("index.html", "experiments.html", "models.html")
 OWN = sorted(name for name in assets() if not name.startswith("vendor/"))
 
 

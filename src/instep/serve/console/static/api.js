@@ -124,5 +124,10 @@ export const experiments = () => call("GET", "v1/experiments");
 export const launchExperiment = (definition) => call("POST", "v1/experiments", { body: definition });
 export const changeExperiment = (name, verb, body) => call("POST", `v1/experiments/${at(name)}/${verb}`, { body });
 
+export const models = () => call("GET", "v1/models");
+export const model = (name) => call("GET", `v1/models/${at(name)}`);
+export const promoteModel = (name, anyway) => call("POST", `v1/models/${at(name)}/promote`, { body: { anyway } });
+export const rollBackModel = () => call("POST", "v1/models/rollback", { body: {} });
+
 export const merge = (session, user) => call("POST", `v1/sessions/${at(session)}/merge`, { body: { user_id: user } });
 export const erase = (who) => call("DELETE", `v1/users/${at(subjectId(who))}`);

@@ -49,6 +49,7 @@ function Header({ store, language, onSwitch, onPeople, onHelp, field }) {
       </button>
       <${LanguageSwitch} language=${language} onSwitch=${onSwitch} />
       <a class="lab-link" href="./experiments" aria-label=${words.lab.title} title=${words.lab.title}><${Icon} name="flask" /></a>
+      <a class="lab-link" href="./models" aria-label=${words.models.title} title=${words.models.title}><${Icon} name="layers" /></a>
       <button type="button" class="round" aria-haspopup="dialog" aria-label=${words.help} title=${words.help} onClick=${onHelp}>?</button>
     </div>
   </header>`;

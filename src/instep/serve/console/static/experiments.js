@@ -1,12 +1,11 @@
 // The experiments page: what runs, what it has shown, and what can be done about it.
 
-import { html, render, useEffect, useMemo, useRef, useState } from "./vendor/htm-preact.js";
+import { html, render, useState } from "./vendor/htm-preact.js";
+import { AdminPage, Sure } from "./admin.js";
 import * as api from "./api.js";
-import { KeyDialog, LanguageSwitch, Problems } from "./header.js";
 import { Results } from "./results.js";
-import { Words, firstLanguage, rememberLanguage, useWords, wordsOf } from "./words.js";
+import { useWords } from "./words.js";
 
-const EVERY_MS = 5000;
 const EXAMPLE = {
   name: "greedy-or-not",
   arms: [
@@ -45,22 +44,6 @@ function Launch({ onLaunch }) {
   </details>`;
 }
 
-/** A button that asks before it acts. */
-function Sure({ label, question, danger = false, onSure }) {
-  const words = useWords();
-  const [asked, setAsked] = useState(false);
-  if (!asked) return html`<button type="button" class=${`button${danger ? " danger-quiet" : ""}`} onClick=${() => setAsked(true)}>${label}</button>`;
-  const sure = () => {
-    setAsked(false);
-    onSure();
-  };
-  return html`<span class="sure row">
-    <span>${question}</span>
-    <button type="button" class="button primary" onClick=${sure}>${label}</button>
-    <button type="button" class="button" onClick=${() => setAsked(false)}>${words.cancel}</button>
-  </span>`;
-}
-
 function Experiment({ found, onChange }) {
   const words = useWords();
   const lab = words.lab;
@@ -96,86 +79,30 @@ function Experiment({ found, onChange }) {
   </article>`;
 }
 
-function Page() {
-  const [language, setLanguage] = useState(firstLanguage);
-  const [found, setFound] = useState(null);
-  const [problems, setProblems] = useState([]);
-  const [needsKey, setNeedsKey] = useState(false);
-  const words = useMemo(() => wordsOf(language), [language]);
-  const latest = useRef(0);
-
-  const fail = (error) => {
-    if (!(error instanceof api.Problem)) throw error;
-    if (error.status === 401) return setNeedsKey(true);
-    setProblems((all) => (all.some((p) => p.title === error.title && p.detail === error.detail) ? all : [...all, error]));
-  };
-  const load = async () => {
-    const turn = ++latest.current;
-    try {
-      const { data } = await api.experiments();
-      if (turn === latest.current) setFound(data.experiments);
-      setProblems((all) => all.filter((problem) => !problem.passing));
-    } catch (error) {
-      fail(error);
-    }
-  };
-  const change = async (name, verb, body) => {
-    try {
-      await api.changeExperiment(name, verb, body);
-      await load();
-    } catch (error) {
-      fail(error);
-    }
-  };
+function Lab({ found, act }) {
+  const words = useWords();
+  const change = (name, verb, body) => act(() => api.changeExperiment(name, verb, body));
   /** Launches a definition; resolves to what is wrong with it, in the service's words. */
   const launch = async (definition) => {
-    try {
-      await api.launchExperiment(definition);
-      await load();
-    } catch (error) {
-      if (error.status === 422) return error.detail;
-      fail(error);
-    }
-    return undefined;
+    let wrong;
+    await act(async () => {
+      try {
+        await api.launchExperiment(definition);
+      } catch (error) {
+        if (error.status !== 422) throw error;
+        wrong = error.detail;
+      }
+    });
+    return wrong;
   };
-  useEffect(() => {
-    void load();
-    const timer = setInterval(() => document.hidden || void load(), EVERY_MS);
-    return () => clearInterval(timer);
-  }, []);
-  useEffect(() => {
-    document.documentElement.lang = language;
-    document.title = words.lab.pageTitle;
-  }, [language]);
-  const switchTo = (tag) => {
-    rememberLanguage(tag);
-    setLanguage(tag);
-  };
-  const withKey = (key) => {
-    api.setKey(key);
-    setNeedsKey(false);
-    setProblems([]);
-    void load();
-  };
-  const dismiss = (problem) => setProblems((all) => all.filter((p) => p !== problem));
-  return html`<${Words.Provider} value=${words}>
-    <header class="top lab-top">
-      <a class="brand" href="./" translate=${false}><img src="./console/icon.svg" alt="" width="28" height="28" />Instep</a>
-      <div class="top-end"><a class="link" href="./">${words.lab.back}</a><${LanguageSwitch} language=${language} onSwitch=${switchTo} /></div>
-    </header>
-    <main class="lab">
-      <h1>${words.lab.title}</h1>
-      <p class="muted lead">${words.lab.lead}</p>
-      ${found === null
-        ? html`<p class="muted" role="status">${words.loading}</p>`
-        : found.length === 0
-          ? html`<p class="bare">${words.lab.none}</p>`
-          : found.map((one) => html`<${Experiment} key=${one.name} found=${one} onChange=${change} />`)}
-      <${Launch} onLaunch=${launch} />
-    </main>
-    <${Problems} problems=${problems} onRetry=${(problem) => (dismiss(problem), void load())} onDismiss=${dismiss} />
-    ${needsKey ? html`<${KeyDialog} onKey=${withKey} onClose=${() => setNeedsKey(false)} />` : null}
-  <//>`;
+  return html`${found === null
+      ? html`<p class="muted" role="status">${words.loading}</p>`
+      : found.length === 0
+        ? html`<p class="bare">${words.lab.none}</p>`
+        : found.map((one) => html`<${Experiment} key=${one.name} found=${one} onChange=${change} />`)}
+    <${Launch} onLaunch=${launch} />`;
 }
 
-render(html`<${Page} />`, document.getElementById("app"));
+const read = async () => (await api.experiments()).data.experiments;
+const page = html`<${AdminPage} section="lab" read=${read}>${(given) => html`<${Lab} ...${given} />`}<//>`;
+render(page, document.getElementById("app"));
