@@ -167,6 +167,11 @@ class CausalRanker:
             self._alone.popitem(last=False)
         return found
 
+    def read_ahead(self, titles: Sequence[str]) -> None:
+        """Have `alone` know many titles: a fifth of the time, but their last bits depend on which are read together."""
+        missing = sorted({title for title in titles if title.strip()} - self._alone.keys())
+        self._alone.update(zip(missing, self.log_likelihoods((), missing).tolist(), strict=True))
+
     def pmi(self, history: Sequence[str], titles: Sequence[str], less: float = 1.0) -> F32:
         """What the history adds to each title's log-likelihood.
 
