@@ -18,7 +18,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from instep.tune.causal import Packed, Rendering, pack
+from instep.tune.causal import MOST_HISTORY, Packed, Rendering, pack
+from instep.tune.examples import Examples, by_user
 
 MOST_WEIGHT: Final = 10.0
 SHARPNESS: Final = 4.0
@@ -143,4 +144,47 @@ def lessons_of(
         else:
             apart = []
         lessons.append(Lesson(history, title, tuple(apart)))
+    return lessons
+
+
+def lessons_in(
+    examples: Examples, rows: Sequence[int], others: int = 0, seed: int = 0, short: bool = True
+) -> list[Lesson]:
+    """Choices out of a log's acts: each act with a reward above zero and a title, after what its user took before.
+
+    Args:
+        examples: as `read_examples` gives them.
+        rows: the acts that may be what was taken; what came before them may be any.
+        others: how many titles that the user never took a lesson.
+        seed: of the draws.
+        short: whether each history is cut to a random length of 1 to 5 half of the time, so that the model meets as
+            many newcomers as it will be asked about.
+    """
+    rng = np.random.default_rng(seed)
+    acts, titles = examples.acts, examples.titles
+    good = np.flatnonzero(examples.positive())
+    wanted = set(np.intersect1d(good, np.asarray(rows)).tolist())
+    lessons = []
+    for mine in by_user(acts, good, examples.users):
+        names = [titles[item] for item in acts.item[mine].tolist()]
+        taken = set(names)
+        for place, row in enumerate(mine.tolist()):
+            before = [title for title in names[max(0, place - MOST_HISTORY) : place] if title != names[place]]
+            if row not in wanted or not before:
+                continue
+            if short and rng.random() < 0.5:
+                before = before[-int(rng.integers(1, 6)) :]
+            apart: list[str] = []
+            if others:
+                drawn = rng.integers(0, len(titles), 4 * others)
+                apart = [titles[k] for k in drawn.tolist() if titles[k] and titles[k] not in taken][:others]
+            lessons.append(
+                Lesson(
+                    tuple(before),
+                    names[place],
+                    tuple(apart),
+                    float(acts.reward[row]),
+                    float(acts.propensity[row]),
+                )
+            )
     return lessons

@@ -1,0 +1,94 @@
+"""The ranking task: its loss is the likelihood that ranking asks for, and steps along it make the taken likelier."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from instep.domain import Feedback, ItemPut
+from instep.log import MemoryLog
+from instep.tune.causal import CausalRanker
+from instep.tune.causal_models import CausalModel, open_causal
+from instep.tune.examples import read_examples
+from instep.tune.tasks.ranking import Lesson, lessons_in, ranking_loss, weights_of
+
+LESSONS = [
+    Lesson(("Green tea", "Black tea"), "Tea pot", ("Steel bolt", "Car battery")),
+    Lesson(("Steel bolt",), "Steel nut, M6", ("Rose tea", "Tea cup")),
+]
+
+
+@pytest.fixture(scope="module")
+def opened() -> CausalModel:
+    torch.set_num_threads(1)
+    return open_causal("smollm2")
+
+
+def test_the_loss_is_what_ranking_will_ask_for(opened: CausalModel) -> None:
+    ranker = CausalRanker(opened)
+    asked = [float(ranker.log_likelihoods(each.history, (each.title,))[0]) for each in LESSONS]
+    with torch.no_grad():
+        loss = float(ranking_loss(opened.model, ranker.rendering, LESSONS))
+    assert loss == pytest.approx(-np.mean(asked), abs=1e-4)
+
+
+def test_the_contrast_is_the_cross_entropy_among_the_titles(opened: CausalModel) -> None:
+    ranker = CausalRanker(opened)
+    entropy = []
+    for each in LESSONS:
+        values = 4.0 * ranker.log_likelihoods(each.history, (each.title, *each.others)).astype(np.float64)
+        entropy.append(np.log(np.exp(values).sum()) - values[0])
+    with torch.no_grad():
+        plain, both = (
+            float(ranking_loss(opened.model, ranker.rendering, LESSONS, contrast=c)) for c in (0.0, 1.0)
+        )
+    assert both - plain == pytest.approx(np.mean(entropy), abs=1e-3)
+
+
+def test_rewards_over_propensities_weigh_and_are_capped(opened: CausalModel) -> None:
+    rendering = CausalRanker(opened).rendering
+    first, second = (float(ranking_loss(opened.model, rendering, [each]).detach()) for each in LESSONS)
+    heavy = [LESSONS[0]._replace(propensity=0.25), LESSONS[1]]
+    weighted = float(ranking_loss(opened.model, rendering, heavy, weighted=True).detach())
+    assert weighted == pytest.approx((4 * first + second) / 5, abs=1e-4)
+    assert weights_of([LESSONS[0]._replace(propensity=1e-9), LESSONS[1]]) == pytest.approx([20 / 11, 2 / 11])
+
+
+def test_a_few_steps_of_lora_make_the_taken_likelier_and_a_merged_model_remembers() -> None:
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    opened = open_causal("smollm2")
+    ranker = CausalRanker(opened)
+    before = ranker.log_likelihoods(LESSONS[0].history, (LESSONS[0].title,))[0]
+    layers = LoraConfig(r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    model = get_peft_model(opened.model, layers)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    assert sum(weight.numel() for weight in weights) < 0.01 * sum(w.numel() for w in model.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=2e-3)
+    for _ in range(4):
+        ranking_loss(model, ranker.rendering, LESSONS).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    merged = CausalModel("tuned", model.merge_and_unload().eval(), opened.tokenizer)
+    after = CausalRanker(merged).log_likelihoods(LESSONS[0].history, (LESSONS[0].title,))[0]
+    assert after > before + 0.1
+
+
+def test_lessons_come_from_the_log_in_order_and_never_look_ahead() -> None:
+    log = MemoryLog()
+    log.append([ItemPut(f"p{n}", f"i{n}", 1e9, {"title": f"tea {n}"}) for n in range(12)])
+    log.append([Feedback(f"e{n}", f"u{n % 3}", f"i{n % 12}", 1e9 + n, type="click") for n in range(36)])
+    log.append([Feedback("bad", "u0", "i5", 1e9 + 40, type="dislike")])
+    examples = read_examples(log)
+    lessons = lessons_in(examples, range(examples.split), others=2, short=False)
+    assert lessons
+    for each in lessons:
+        user = int(each.title.split()[1]) % 3
+        assert all(int(title.split()[1]) % 3 == user for title in each.history)
+        assert all(int(title.split()[1]) % 3 != user for title in each.others)
+        assert each.title not in each.history
+        assert each.reward > 0
+    assert lessons[0] == Lesson(("tea 0",), "tea 3", lessons[0].others, lessons[0].reward, 1.0)
+    assert max(len(each.history) for each in lessons_in(examples, range(examples.split))) <= 20
