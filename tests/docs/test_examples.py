@@ -23,6 +23,7 @@ from click.testing import CliRunner
 from instep.serve.app import open_app
 from instep.serve.cli import main
 from instep.serve.http import HttpServer, HttpSettings, Service, configure_logs
+from instep.tune.registry import Version
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("README*.md"), *ROOT.glob("docs/**/*.md")])
@@ -96,6 +97,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
             app.observe(
                 "i9", user_id=f"u{number + 2}", type="click", slate_id=slate.slate_id, timestamp=day + 60
             )
+        for text in ("{}", "[]"):  # two versions of the language model, for `instep models`
+            with app.models.registry.draft() as draft:
+                (draft / "weights").mkdir()
+                (draft / "weights" / "adapter.json").write_text(text)
+                version = Version(base="english", task="matching", method="lora")
+                name = app.models.registry.add(draft, version).name
+            app.models.registry.write(name, "gate.json", {"passed": True, "reasons": []})
     arms = "".join(f'[[arms]]\nname = "{name}"\nshare = 0.5\n' for name in ("control", "wide"))
     (place / "bolder.toml").write_text(f'name = "bolder"\n{arms}settings = {{ policy = "plackett-luce" }}\n')
     (place / "candidate.toml").write_text('[recommend]\npolicy = "greedy"\n')

@@ -1,19 +1,23 @@
 """From a torch sentence encoder to the folder that serves: ONNX with 8-bit weights, tokenizer, recipe.
 
 Which form was measured on two cores, MiniLM, 1,500 film titles with genres; cosine and overlap of the ten nearest
-are against float32:
+are against float32 (`benchmarks/quantised.py` measures the one that was taken):
 
 | form | MB | texts a CPU second | one text, ms | cosine | overlap | batches exactly |
 |---|---|---|---|---|---|---|
 | float32 | 91 | 676 | 3.9 | 1 | 1 | yes |
 | dynamic int8, a scale a channel, 7 bits | 23 | 787 | 1.4 | 0.992 | 0.84 | no |
-| 8-bit weights, a scale for 32 of them, embeddings too | 24 | 764 | 2.2 | 0.9996 | 0.97 | yes |
-| the same, a scale for 64 | 23 | 849 | 1.7 | 0.9994 | 0.96 | yes |
+| 8-bit weights, a scale for 32, embeddings in float32 | 60 | 736 | 2.2 | 0.9996 | 0.97 | yes |
+| the same, a scale for 64 | 60 | 849 | 1.7 | 0.9994 | 0.96 | yes |
+| a scale for 128 | 59 | 589 | 2.0 | 0.9990 | 0.96 | no |
+| a scale for 32, embeddings in 8 bits with one scale | 24 | 762 | 2.1 | 0.9992 | 0.95 | yes |
+| **a scale for 32, embeddings in 8 bits, a scale a row** | 25 | 708 | 2.0 | 0.9996 | 0.97 | yes |
 
 Dynamic quantisation rounds activations by the largest of a whole batch: one vector depends on its neighbours, so
 texts must go one by one, and every sixth of the ten nearest items is another one. Weights in blocks (`MatMulNBits`,
 accuracy level 4: activations are rounded too, but a row's block at a time) give what float32 gives, at the speed of
-int8. Blocks of 32 are taken: the overlap leaves room for models that are harder to quantise.
+int8. Blocks of 32 are taken: the overlap leaves room for models that are harder to quantise. Static quantisation
+(QDQ) was not measured: it would need texts to calibrate by, which differ from shop to shop.
 """
 
 from __future__ import annotations
