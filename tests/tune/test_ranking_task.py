@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from instep.domain import Feedback, ItemPut
+from instep.domain import ConfigError, Feedback, ItemPut
 from instep.log import MemoryLog
 from instep.tune.causal import CausalRanker
 from instep.tune.causal_models import CausalModel, open_causal
 from instep.tune.examples import read_examples
-from instep.tune.tasks.ranking import Lesson, lessons_in, ranking_loss, weights_of
+from instep.tune.registry import Registry, Version
+from instep.tune.tasks.ranking import Lesson, Predictor, lessons_in, ranking_loss, weights_of
 
 LESSONS = [
     Lesson(("Green tea", "Black tea"), "Tea pot", ("Steel bolt", "Car battery")),
@@ -92,3 +95,22 @@ def test_lessons_come_from_the_log_in_order_and_never_look_ahead() -> None:
         assert each.reward > 0
     assert lessons[0] == Lesson(("tea 0",), "tea 3", lessons[0].others, lessons[0].reward, 1.0)
     assert max(len(each.history) for each in lessons_in(examples, range(examples.split))) <= 20
+
+
+def test_a_body_with_its_last_matrix_apart_has_the_same_loss(opened: CausalModel) -> None:
+    rendering = CausalRanker(opened).rendering
+    apart = Predictor(opened.model.model, opened.model.get_output_embeddings().weight)
+    with torch.no_grad():
+        whole, parts = (float(ranking_loss(model, rendering, LESSONS)) for model in (opened.model, apart))
+    assert parts == pytest.approx(whole, abs=1e-5)
+
+
+def test_a_version_that_ranks_cannot_become_the_encoder(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models")
+    with registry.draft() as draft:
+        (draft / "model").mkdir()
+        (draft / "model" / "config.json").write_text("{}")
+        version = registry.add(draft, Version(base="smollm2", task="ranking", method="lora"))
+    with pytest.raises(ConfigError, match=r"the scorer 'causal' uses it: .*model = \"v0001\" in \[causal\]"):
+        registry.promote(version.name)
+    assert registry.live == ""

@@ -250,6 +250,11 @@ class Registry:
 
     def _check_promotable(self, name: str, records_now: int, anyway: bool) -> None:
         version = self.get(name)
+        if version.task == "ranking":
+            raise ConfigError(
+                f"{name}: was tuned to rank by titles and makes no vectors, so it cannot be promoted; the scorer "
+                f'\'causal\' uses it: scorers = ["causal"] in [recommend], model = "{name}" in [causal]'
+            )
         check_whole(version, records_now)
         self.verify(name)
         verdict = self.verdict(name)

@@ -14,6 +14,7 @@ Source: for the weights Swaminathan and Joachims 2015, "Counterfactual Risk Mini
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -116,6 +117,25 @@ def _judged(model: Any, rows: Sequence[Packed]) -> tuple[Any, Any, Any]:
     logits = hidden[lesson, place]
     right = logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(1)
     return right, lesson, torch.tensor([number for row in rows for number in row.judged])
+
+
+class Predictor:
+    """A body without its last matrix, and that matrix: what `ranking_loss` takes for a model.
+
+    Args:
+        body: answers with `last_hidden_state`; adapters may be in it.
+        head: a torch tensor (words, width), frozen.
+    """
+
+    def __init__(self, body: Any, head: Any) -> None:
+        self._body = body
+        self._head = head
+
+    def __call__(self, **given: Any) -> Any:
+        """An object with `logits`, (n, tokens, words)."""
+        from torch.nn.functional import linear
+
+        return SimpleNamespace(logits=linear(self._body(**given).last_hidden_state, self._head))
 
 
 def lessons_of(
