@@ -24,6 +24,7 @@ COMMANDS = {
     "experiment": ("experiment", "Compare policies and plugins on live traffic."),
     "reinforce": ("reinforce", "Teach a policy by the slates of the log."),
     "models": ("models", "Versions of the language model: which serves, and what the gate said."),
+    "label": ("label", "Which items a person should label; categories that the text is sure of."),
     "simulate": ("simulate", "Let policies play in a shop whose truth is known."),
     "probe": ("probe", "Say what this machine has: packages, models, disk, ports."),
     "keys": ("keys", "Add, list and revoke API keys."),
