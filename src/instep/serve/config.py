@@ -208,6 +208,36 @@ class SnapshotSection(Section):
     keep: int = Field(default=3, ge=1, description="how many snapshots are kept")
 
 
+class TuneSection(Section):
+    """Tuning the language model beside the service (docs/tune.md)."""
+
+    follow: bool = Field(
+        default=False,
+        description="whether a running service keeps tuning its language model, in a process of the lowest priority",
+    )
+    events: int = Field(
+        default=5_000,
+        ge=0,
+        description="a round begins after so many acts since the newest version; 0 for never",
+    )
+    minutes: Finite = Field(
+        default=0.0, ge=0, description="or so long after the last one, if anything was heard; 0 for never"
+    )
+    unseen: Finite = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="or when this share of the newest acts is on items that the newest version has not seen (drift); "
+        "0 for never",
+    )
+    share: Finite = Field(
+        default=0.25, gt=0, le=1, description="of one core that tuning may use in the long run"
+    )
+    options: tuple[Word, ...] = Field(
+        default=(), description='of `instep tune` for each round: `["--method", "lora", "--steps", "200"]`'
+    )
+
+
 class Config(BaseSettings):
     """All settings of a folder.
 
@@ -247,6 +277,7 @@ class Config(BaseSettings):
     limits: LimitsSection = LimitsSection()
     serve: ServeSection = ServeSection()
     snapshot: SnapshotSection = SnapshotSection()
+    tune: TuneSection = TuneSection()
 
     @property
     def folder(self) -> Path | None:

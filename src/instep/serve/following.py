@@ -1,12 +1,22 @@
-"""The slow clock beside the service: `instep tune --follow` as a process that lives and dies with it."""
+"""The slow clock beside the service: `instep tune --follow`, a process that lives and dies with the service."""
 
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import subprocess
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
+
+from instep.domain import ConfigError
+from instep.log import LogReader
+from instep.serve.config import Config
+from instep.serve.folder import Folder
+from instep.tune.follow import Trigger, follow, run_round
+from instep.tune.registry import FOLDER, Registry
 
 LONGEST_WAIT: Final = 600.0
 SECONDS_TO_END: Final = 10.0
@@ -93,3 +103,64 @@ class FollowingTuner:
         if process.stdin is not None:
             process.stdin.close()
         return said
+
+
+def follow_folder(
+    folder: Folder,
+    config: Config,
+    tell: Callable[[str], None],
+    options: Sequence[str] = (),
+    rounds: int | None = None,
+    until_input_ends: bool = False,
+) -> int:
+    """Tune a folder's language model whenever there is reason to, beside the process that has the folder open.
+
+    Args:
+        folder: whose log is followed and whose versions are added to.
+        config: its ``[tune]`` says when and how.
+        tell: is told what happens.
+        options: of `instep tune` for each round, after those of the configuration.
+        rounds: stop after so many; None for never.
+        until_input_ends: whether the end of standard input ends it: how it notices that the service is gone.
+
+    Returns:
+        How many rounds there were.
+
+    Raises:
+        ConfigError: the log is none that another process can read.
+    """
+    file = folder.log_file(config)
+    if file is None:
+        raise ConfigError(
+            f"log.url {config.log.url!r}: only a log in a file can be followed from another process"
+        )
+    given = config.tune
+    command = tune_command(str(folder.path), (*given.options, *options))
+    if until_input_ends:
+        threading.Thread(target=_end_with_input, name="instep-input", daemon=True).start()
+    tell(f"Following {folder.path}: tuning begins when there is reason to.")
+    return follow(
+        LogReader(file),
+        Registry(folder.path / FOLDER),
+        Trigger(given.events, given.minutes, given.unseen),
+        lambda: run_round(command),
+        tell,
+        threading.Event(),
+        given.share,
+        rounds,
+    )
+
+
+def tune_command(folder: str, options: Sequence[str]) -> list[str]:
+    """The command line of one round: from the version that is live, promoted if the gate finds it not worse."""
+    return [sys.executable, "-m", "instep", "tune", folder, "--model", "live", "--promote", *options]
+
+
+def follow_command(folder: str) -> list[str]:
+    """The command line of what a service keeps running."""
+    return [sys.executable, "-m", "instep", "tune", folder, "--follow", "--until-input-ends"]
+
+
+def _end_with_input() -> None:
+    sys.stdin.read()
+    os.killpg(0, signal.SIGTERM)  # and the round at hand with it

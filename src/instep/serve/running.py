@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from instep.domain import ConfigError
+from instep.serve.following import FollowingTuner, follow_command
 from instep.serve.http import HttpServer, Service
 from instep.serve.terminal import Terminal
 
@@ -46,4 +47,11 @@ def serve_app(app: App, terminal: Terminal, exit_when_ready: bool = False, any_p
             raise
         terminal.say(f"{error}. Taking a free port instead.")
         server = HttpServer(service, msgspec.structs.replace(settings, port=0), ready)
-    server.serve_until_stopped()
+    tuner = None
+    if app.config.tune.follow and not exit_when_ready:
+        tuner = FollowingTuner(follow_command(str(app.folder.path)))
+    try:
+        server.serve_until_stopped()
+    finally:
+        if tuner is not None:
+            tuner.close()

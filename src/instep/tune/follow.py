@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -215,8 +214,3 @@ def follow(
 def _used(registry: Registry) -> int:
     """The log offset up to which the newest version has used the data; 0 without a version."""
     return max((version.end for version in registry.versions()), default=0)
-
-
-def tune_command(folder: str, arguments: Sequence[str]) -> list[str]:
-    """The command line of one round."""
-    return [sys.executable, "-m", "instep.serve.cli", "tune", folder, *arguments]
