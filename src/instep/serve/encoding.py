@@ -255,7 +255,8 @@ class Encoding:
             _log.error("no switch: %s", self.fault)
             self._wanted = self._live
             return
-        self._switch(catalogue, wanted)
+        if catalogue.encoders()[1] == wanted.name:  # else there was no item to read yet
+            self._switch(catalogue, wanted)
 
     def _switch(self, catalogue: Catalogue, wanted: Reader) -> None:
         try:
@@ -266,8 +267,6 @@ class Encoding:
                 self._changed.wait_for(lambda: self._closed, 1.0)
             return
         live, self._previous = catalogue.encoders()
-        if live != wanted.name:  # there was no item to read
-            return
         self._live = wanted
         wanted.worker.rest = 0.0
         self._readers.keep({live, self._previous})

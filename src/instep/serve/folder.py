@@ -5,6 +5,7 @@ shop.instep/
   log.sqlite       every record: the one source of truth
   snapshots/       the model at some offsets; may be deleted
   vectors.sqlite   what the encoder made of texts; may be deleted
+  encoders.json    which name opened which encoder; may be deleted
   keys.json        names, scopes and hashes of API keys
 """
 

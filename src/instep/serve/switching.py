@@ -22,7 +22,7 @@ from instep.encode import (
 )
 from instep.serve.texts import Catalogue
 
-REST: Final = 0.5
+REST: Final = 1.0
 """Beside requests: a pause after each batch, in times of what the batch took."""
 _log = logging.getLogger("instep.encode")
 
