@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from instep.domain import ConfigError
-from instep.log import Log
-from instep.log.sqlite_file import open_reader
+from instep.log import Log, LogReader, SqliteLog
 from instep.tune.registry import BASE, Registry, Version, check_whole
 
 EVERY_SECONDS: Final = 1.0
@@ -117,7 +115,7 @@ class Models:
             check_whole(version, records)
             if self.registry.verdict(name) is None and not anyway:
                 raise ConfigError(
-                    f"{name}: the gate was not asked; `instep tune` asks it, or promote it anyway (--anyway)"
+                    f"{name}: the gate was not asked: `instep models judge` asks it; or promote it anyway (--anyway)"
                 )
         else:
             records = 0
@@ -235,23 +233,14 @@ class Models:
 
 def counted_in(log: Log) -> Count:
     """Counts records of an open log."""
+    if isinstance(log, SqliteLog):
+        return counted_in_file(log.path)
     return lambda start, end: sum(1 for _ in log.read(start, end)) if end > start else 0
 
 
 def counted_in_file(path: Path) -> Count:
-    """Counts records of a SQLite log beside the process that has it open; an erased one's row is empty."""
-
-    def count(start: int, end: int) -> int:
-        try:
-            with closing(open_reader(path)) as db:
-                asked = (
-                    "SELECT COUNT(*) FROM entries WHERE offset >= ? AND offset < ? AND length(payload) > 0"
-                )
-                return int(db.execute(asked, (start, end)).fetchone()[0])
-        except sqlite3.Error as error:
-            raise ConfigError(f"{path}: cannot be read: {error}") from error
-
-    return count
+    """Counts records of a SQLite log beside the process that has it open."""
+    return LogReader(path).count
 
 
 def _changed(file: Path) -> int:

@@ -96,6 +96,45 @@ def diff(target: str, key_file: str | None, before: str, after: str, terminal: T
 
 
 @command.command()
+@click.argument("folder", metavar="FOLDER", type=click.Path(file_okay=False))
+@click.argument("name")
+@click.option("--groups", default="", help="A user's attribute whose values are the groups to be fair to.")
+@with_terminal
+def judge(terminal: Terminal, folder: str, name: str, groups: str) -> None:
+    """Have the gate judge version NAME by what the log holds that it has not seen. Exit status 1 when it refuses.
+
+    \b
+    Example:
+      instep models judge shop.instep v0003
+    """
+    from instep.log import LogReader
+    from instep.serve.app import flow_settings
+    from instep.serve.config import load_config
+    from instep.serve.folder import Folder
+    from instep.serve.verifying import log_file
+    from instep.tune.gate import Margins
+    from instep.tune.judging import judge_version
+    from instep.tune.registry import FOLDER, Registry
+
+    place = Folder(folder, create=False)
+    config = load_config(place.path)
+    with terminal.progress() as report:
+        decision = judge_version(
+            Registry(place.path / FOLDER),
+            name,
+            LogReader(log_file(place, config)),
+            flow_settings(config),
+            config.encoder,
+            margins=Margins(attribute=groups),
+            cache=place.vectors,
+            progress=lambda work, done, whole: report(work, done, whole, "records"),
+        )
+    terminal.result("\n".join(decision.lines()), **msgspec.to_builtins(decision))
+    if not decision.passed:
+        click.get_current_context().exit(1)
+
+
+@command.command()
 @with_target
 @click.argument("name")
 @click.option("--anyway", is_flag=True, help="Although the gate refused it, or was not asked.")
