@@ -23,6 +23,7 @@ COMMANDS = {
     "rewards": ("rewards", "How an act became its number, and how far down users look."),
     "experiment": ("experiment", "Compare policies and plugins on live traffic."),
     "reinforce": ("reinforce", "Teach a policy by the slates of the log."),
+    "tune": ("tune", "Tune the language model on the log: a new version, judged before it serves."),
     "models": ("models", "Versions of the language model: which serves, and what the gate said."),
     "label": ("label", "Which items a person should label; categories that the text is sure of."),
     "simulate": ("simulate", "Let policies play in a shop whose truth is known."),

@@ -98,6 +98,7 @@ class Examples:
         start: first offset of the range.
         end: the offset after its last.
         records: how many records the log has in it.
+        held_out_from: acts from this offset on are left out; `end` when none are.
         weight: float32 (n,), how often an act is drawn relative to others: the mix of new and old.
     """
 
@@ -113,6 +114,7 @@ class Examples:
     start: int
     end: int
     records: int
+    held_out_from: int
     weight: F32
 
     def positive(self) -> NDArray[np.bool_]:
@@ -127,6 +129,7 @@ def read_examples(
     stop: int | None = None,
     rewards: Mapping[str, float] | None = None,
     validation: float = VALIDATION,
+    hold_back: float = 0.0,
 ) -> Examples:
     """Read a range of a log. Items' texts are those at its end; items put before it are known.
 
@@ -136,6 +139,7 @@ def read_examples(
         stop: the offset after the last; None for the log's end.
         rewards: type to weight, over the default table.
         validation: share of the acts, the newest, that is kept for validation.
+        hold_back: share of the acts, the last in the log, that is left out altogether: for the gate to judge by.
 
     Raises:
         ConfigError: too few acts, or no item has a text.
@@ -153,6 +157,10 @@ def read_examples(
     for entry in log.read(0, end):
         gathered.take(entry, entry.offset >= start)
     acts, shown = gathered.acts(), gathered.shown()
+    held_out_from = end
+    if hold_back and len(acts):
+        held_out_from = int(np.quantile(acts.offset, 1.0 - hold_back, method="higher"))
+        acts = acts.some(acts.offset < held_out_from)
     if len(acts) < LEAST:
         raise ConfigError(
             f"the log has {len(acts)} acts between the offsets {start:,} and {end:,}; at least {LEAST} are needed to "
@@ -179,6 +187,7 @@ def read_examples(
         start,
         end,
         gathered.records,
+        held_out_from,
         np.ones(len(acts), np.float32),
     )
 

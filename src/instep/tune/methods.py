@@ -350,3 +350,49 @@ def _projected(body: Any) -> Any:
 def any_trained(body: Any) -> bool:
     """Whether any of its parameters is trained."""
     return any(each.requires_grad for each in body.parameters())
+
+
+def _allocator(body: Any) -> Any:
+    """What shares out adalora's ranks; None for other methods."""
+    return getattr(getattr(body, "base_model", None), "rankallocator", None)
+
+
+def after_step(body: Any, step: int) -> None:
+    """What a method does after the optimiser's step, while gradients are there: adalora shares out ranks."""
+    if _allocator(body) is not None:
+        body.base_model.update_and_allocate(step)
+
+
+def penalty(body: Any) -> Any:
+    """What a method adds to the loss: adalora's directions are to be orthogonal; 0 for others."""
+    import torch
+
+    if _allocator(body) is None:
+        return 0.0
+    total: Any = 0.0
+    count = 0
+    for name, each in body.named_parameters():
+        if "lora_A" in name or "lora_B" in name:
+            product = each @ each.T if "lora_A" in name else each.T @ each
+            total = total + torch.linalg.matrix_norm(product - torch.eye(len(product), device=each.device))
+            count += 1
+    return 0.5 * total / max(count, 1)
+
+
+def kept_beside(body: Any) -> dict[str, Any]:
+    """Tensors that a method keeps from step to step beside the weights: adalora's sensitivities."""
+    allocator = _allocator(body)
+    if allocator is None:
+        return {}
+    found: dict[str, Any] = {}
+    for part in ("ipt", "exp_avg_ipt", "exp_avg_unc"):
+        found |= {f"{part}/{name}": each for name, each in getattr(allocator, part, {}).items()}
+    return found
+
+
+def take_back(body: Any, tensors: dict[str, Any]) -> None:
+    """Give a method back what `kept_beside` gave."""
+    allocator = _allocator(body)
+    for key, each in tensors.items():
+        part, _, name = key.partition("/")
+        getattr(allocator, part)[name] = each.clone()
