@@ -133,7 +133,9 @@ class App:
         self.metrics = Metrics()
         self._closed = False
         registry = Registry(folder.path / FOLDER)
-        self.models = Models(registry, lambda start, end: counted_in(self.flow.log)(start, end), config.encoder)
+        self.models = Models(
+            registry, lambda start, end: counted_in(self.flow.log)(start, end), config.encoder
+        )
         opening = self.models.opening()
         self._encoding = None if config.encoder == "none" else Encoding(opening, folder.vectors)
         self._places = folder.snapshots(config)
