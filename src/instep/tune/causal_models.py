@@ -72,6 +72,7 @@ def save_causal(model: Any, tokenizer: Any, folder: Path) -> None:
     """
     model.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
+    (folder / "chat_template.jinja").unlink(missing_ok=True)  # a program, which nothing here needs
 
 
 def quiet() -> None:

@@ -14,13 +14,19 @@ Source: for the weights Swaminathan and Joachims 2015, "Counterfactual Risk Mini
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from instep.domain import ConfigError
 from instep.tune.causal import MOST_HISTORY, Packed, Rendering, pack
+from instep.tune.causal_models import open_causal, save_causal
 from instep.tune.examples import Examples, by_user
+from instep.tune.methods import merged
+from instep.tune.models import TextModel
+from instep.tune.tasks.base import Plain
 
 MOST_WEIGHT: Final = 10.0
 SHARPNESS: Final = 4.0
@@ -35,6 +41,7 @@ class Lesson(NamedTuple):
         others: titles that were not, for the contrast.
         reward: of the act, above 0.
         propensity: with which the item was shown; 1 where it is not known.
+        row: of the act in the examples, -1 where there is none.
     """
 
     history: tuple[str, ...]
@@ -42,6 +49,7 @@ class Lesson(NamedTuple):
     others: tuple[str, ...] = ()
     reward: float = 1.0
     propensity: float = 1.0
+    row: int = -1
 
 
 def weights_of(lessons: Sequence[Lesson], most: float = MOST_WEIGHT) -> list[float]:
@@ -117,6 +125,94 @@ def _judged(model: Any, rows: Sequence[Packed]) -> tuple[Any, Any, Any]:
     logits = hidden[lesson, place]
     right = logits.gather(1, wanted[:, None])[:, 0] - logits.logsumexp(1)
     return right, lesson, torch.tensor([number for row in rows for number in row.judged])
+
+
+class Ranking(Plain):
+    """The task `ranking` (tasks/base.py says what a task is).
+
+    Args:
+        batch: lessons a step.
+        contrast: how much the contrast against four other titles counts; 0 leaves it out.
+        weighted: whether rewards and propensities count.
+        held: how many choices of the validation slice are looked at.
+        seed: of which histories are cut short and which others are drawn.
+
+    A version tuned for it makes no vectors: `export` writes the model that the scorer `causal` opens.
+    """
+
+    name = "ranking"
+    score = "likelihood"
+
+    def __init__(
+        self, batch: int = 8, contrast: float = 0.0, weighted: bool = False, held: int = 64, seed: int = 0
+    ) -> None:
+        self._size, self._contrast, self._weighted = batch, contrast, weighted
+        self._most_held, self._seed = held, seed
+
+    def prepare(self, examples: Examples, model: TextModel) -> None:
+        """Read the choices. Raises `ConfigError` when there are none, or the model is none that predicts words."""
+        others, split = (4 if self._contrast else 0), examples.split
+        self._lessons = lessons_in(examples, range(split), others, self._seed)
+        held = lessons_in(examples, range(split, len(examples.acts)), others, self._seed)
+        if not self._lessons or not held:
+            raise ConfigError(
+                "the log has no choices to learn from: users who took a second item with a title, both before and "
+                "after the validation slice begins"
+            )
+        drawn = np.random.default_rng(self._seed).permutation(len(held))[: self._most_held]
+        self._held = [held[k] for k in drawn.tolist()]
+        share = np.array([examples.weight[each.row] for each in self._lessons], np.float64)
+        self._chance = share / share.sum()
+        self._rendering = Rendering(model.tokenizer)
+        # As it is, whatever is trained beneath: often it is the first matrix, too.
+        self._head = _last_matrix(model)
+
+    def batch(self, rng: np.random.Generator) -> list[Lesson]:
+        """Choices drawn as often as their acts are to be."""
+        drawn = rng.choice(len(self._lessons), self._size, p=self._chance)
+        return [self._lessons[k] for k in drawn.tolist()]
+
+    def loss(self, net: Any, batch: list[Lesson]) -> Any:
+        """See `ranking_loss`."""
+        model = Predictor(net.body, self._head)
+        return ranking_loss(model, self._rendering, batch, self._contrast, self._weighted)
+
+    def validate(self, net: Any) -> dict[str, float]:
+        """``likelihood``: mean log-likelihood a token of the titles that were taken in the validation slice."""
+        import torch
+
+        model, training = Predictor(net.body, self._head), net.body.training
+        net.body.eval()
+        total = 0.0
+        with torch.inference_mode():
+            for start in range(0, len(self._held), self._size):
+                part = self._held[start : start + self._size]
+                total += len(part) * float(ranking_loss(model, self._rendering, part))
+        net.body.train(training)
+        return {"likelihood": -total / len(self._held)}
+
+    def export(self, model: TextModel, body: Any, folder: Path) -> None:
+        """Write the whole model with what was trained merged in: what the scorer `causal` opens.
+
+        Raises:
+            ConfigError: the method leaves something beside the model's own layers (prefix, adapter, head).
+        """
+        own, opened = merged(body), open_causal(model.base)
+        whole = opened.model
+        if set(own.state_dict()) != set(whole.base_model.state_dict()):
+            raise ConfigError(
+                "a causal model is served in its own layers: for ranking --method lora, adalora, ia3, full or last-n"
+            )
+        whole.base_model.load_state_dict(own.state_dict())
+        save_causal(whole, opened.tokenizer, folder)
+
+
+def _last_matrix(model: TextModel) -> Any:
+    """The matrix from token vectors to words. Raises `ConfigError` where the model has none."""
+    body = model.body
+    if getattr(body.config, "tie_word_embeddings", False) and model.pooling == "last":
+        return body.get_input_embeddings().weight.detach().clone()
+    return open_causal(model.base).model.get_output_embeddings().weight.detach().clone()
 
 
 class Predictor:
@@ -205,6 +301,7 @@ def lessons_in(
                     tuple(apart),
                     float(acts.reward[row]),
                     float(acts.propensity[row]),
+                    row,
                 )
             )
     return lessons
