@@ -15,6 +15,7 @@ import msgspec
 
 from instep.domain import ConfigError
 from instep.tune import checkpoints
+from instep.tune.causal_models import SMOLLM2
 from instep.tune.examples import Examples, Readable, mixed, read_examples
 from instep.tune.judging import HELD_OUT
 from instep.tune.methods import Method, save_weights
@@ -117,7 +118,7 @@ def make_version(
     )
     if rank:
         return None, result  # of several processes the first one stores
-    version = _store(registry, order, model, net, result, examples, place)
+    version = _store(registry, order, task, model, net, result, examples, place)
     with suppress(OSError):
         _keep_tracks(place, registry.path(version.name), order.track, registry.folder)
     shutil.rmtree(place, ignore_errors=True)
@@ -171,6 +172,8 @@ def settled(order: Order, log: Readable, registry: Registry, configured: str) ->
                 "folder or a Hugging Face name"
             )
         name = live or tunable
+        if order.task == "ranking":
+            name = SMOLLM2
     method = msgspec.structs.replace(order.method, steps=order.plan.steps)
     settled = msgspec.structs.replace(order, model=name, method=method)
     fresh_from = settled.fresh_from
@@ -209,6 +212,7 @@ def _begin(place: Path, order: Order, examples: Examples) -> None:
 def _store(
     registry: Registry,
     order: Order,
+    task: Any,
     model: TextModel,
     net: Any,
     result: Result,
@@ -217,23 +221,13 @@ def _store(
 ) -> Version:
     from safetensors.torch import save_file
 
-    from instep.tune.export import export_encoder
-
     body = net.body.to("cpu")
     with registry.draft() as draft:
         save_weights(body, order.method, draft / "weights")
         if net.head is not None:
             tensors = {name: each.detach().cpu().contiguous() for name, each in net.head.state_dict().items()}
             save_file(tensors, str(draft / "weights" / "task_head.safetensors"))
-        texts = [text for text in dict.fromkeys(examples.texts) if text][:300]
-        exported = export_encoder(
-            body,
-            model.tokenizer,
-            draft / "model",
-            model.pooling,
-            model.max_tokens,
-            texts if len(texts) >= 40 else None,
-        )
+        encoder, agreed = _exported(task, model, body, examples, draft / "model")
         if (place / LOSSES).is_file():
             shutil.copyfile(place / LOSSES, draft / LOSSES)
         metrics = {f"before_{name}": value for name, value in result.before.items()} | result.after
@@ -244,8 +238,7 @@ def _store(
             "trained": float(result.trained),
             "trained_share": result.share,
             "seconds_a_step": result.seconds_a_step,
-            "export_cosine": exported.cosine,
-            "export_overlap": exported.overlap,
+            **agreed,
         }
         return registry.add(
             draft,
@@ -260,9 +253,24 @@ def _store(
                 records=examples.records,
                 config=msgspec.to_builtins(order) | {HELD_OUT: examples.held_out_from},
                 metrics={name: float(value) for name, value in metrics.items()},
-                encoder=exported.encoder_name,
+                encoder=encoder,
             ),
         )
+
+
+def _exported(
+    task: Any, model: TextModel, body: Any, examples: Examples, folder: Path
+) -> tuple[str, dict[str, float]]:
+    """Write what serves; the encoder's name ("" for a task with a form of its own) and how far it agrees."""
+    if hasattr(task, "export"):
+        task.export(model, body, folder)
+        return "", {}
+    from instep.tune.export import export_encoder
+
+    texts = [text for text in dict.fromkeys(examples.texts) if text][:300]
+    given = texts if len(texts) >= 40 else None
+    found = export_encoder(body, model.tokenizer, folder, model.pooling, model.max_tokens, given)
+    return found.encoder_name, {"export_cosine": found.cosine, "export_overlap": found.overlap}
 
 
 def _keep_tracks(place: Path, version: Path, names: tuple[str, ...], models: Path) -> None:

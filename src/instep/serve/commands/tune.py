@@ -172,9 +172,6 @@ def _round(terminal: Terminal, place: Folder, config: Config, given: dict[str, A
 
     log = LogReader(log_file(place, config))
     registry = Registry(place.path / FOLDER)
-    if given["task"] == "ranking":
-        _ranking(terminal, log, registry, config, given)
-        return
     order = _order(given)
     if given["resume"]:
         begun = unfinished(registry)
@@ -196,7 +193,9 @@ def _round(terminal: Terminal, place: Folder, config: Config, given: dict[str, A
             version, result = make_version(log, registry, order, config.encoder, config.rewards, report)
         said: str = "not judged"
         fields: dict[str, Any] = {}
-        if not given["no_gate"]:
+        if not version.encoder:
+            said = f'not asked: it makes no vectors; `causal.model = "{version.name}"` uses it'
+        elif not given["no_gate"]:
             said, fields = _judged(log, registry, version, place, config, report)
     if given["promote"] and said == "passed":
         registry.promote(version.name, records_now=log.count(version.start, version.end))
@@ -293,42 +292,6 @@ def _tell(terminal: Terminal, version: Version, result: Result, gate: str, decis
         training=msgspec.to_builtins(result),
         gate=gate,
         decision=decision,
-    )
-
-
-def _ranking(terminal: Terminal, log: Any, registry: Registry, config: Config, given: dict[str, Any]) -> None:
-    """A causal model for the scorer `causal`: it has no vectors for the gate to judge."""
-    import msgspec
-
-    from instep.tune.causal_models import SMOLLM2
-    from instep.tune.examples import read_examples
-    from instep.tune.methods import Method
-    from instep.tune.models import device_of
-    from instep.tune.ranking_version import RankingOptions, tune_ranking
-
-    device_of(given["device"])
-    stop = None if given["stop"] < 0 else given["stop"]
-    examples = read_examples(log, given["start"], stop, config.rewards, given["validation"] or 0.1)
-    options: dict[str, Any] = {
-        "model": SMOLLM2 if given["model"] in ("live", "base") else given["model"],
-        "method": Method(given["method"], given["rank"], given["layers"], given["size"], given["dropout"]),
-        "steps": given["steps"],
-        "seed": given["seed"],
-        **({"rate": given["lr"]} if given["lr"] else {}),
-        **_settings(given["settings"]),
-    }
-    try:
-        chosen = msgspec.convert(msgspec.to_builtins(options), RankingOptions)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"--set: {error}") from None
-    with terminal.progress() as report:
-        version = tune_ranking(
-            examples, registry, chosen, lambda step, loss: report("Tuning", step, chosen.steps, "steps")
-        )
-    told = [f"{name}: {value:.6g}" for name, value in version.metrics.items()]
-    terminal.result(
-        "\n".join([f"{version.name}: ranking by {version.method}", *told]),
-        version=msgspec.to_builtins(version),
     )
 
 

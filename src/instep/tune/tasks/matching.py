@@ -113,6 +113,7 @@ class Matching(Plain):
         self._ids = token_ids(model, examples.texts)
         known = np.array([bool(text) for text in examples.texts])
         held = np.random.default_rng(self.seed).random(len(known)) < HELD
+        self.held_out = np.flatnonzero(held & known)
         good = examples.positive()
         old = np.arange(len(acts)) < examples.split
         learn = np.flatnonzero(good & old & ~held[acts.item])
