@@ -32,13 +32,15 @@ def test_what_the_newest_version_has_seen_is_no_drift() -> None:
     log = MemoryLog()
     acts(log, 100, "old")
     news, trigger = News(log, 100), Trigger(events=0, unseen=0.3)
-    acts(log, 70, "old")
-    acts(log, 29, "new")
-    assert news.due(trigger, waited=0.0) == ""
-    acts(log, 31, "new")
-    assert news.due(trigger, waited=0.0) == "46 % of the newest 130 acts are on items that are new"
+    acts(log, 350, "old")
+    acts(log, 149, "new")
+    assert news.due(trigger, waited=0.0) == ""  # too few to tell
+    acts(log, 1, "old")
+    assert news.due(trigger, waited=0.0) == ""  # 149 of 500
+    acts(log, 1, "new")
+    assert news.due(trigger, waited=0.0) == "30 % of the newest 500 acts are on items that are new"
     news.begin_again()
-    acts(log, 100, "new")
+    acts(log, 500, "new")
     assert news.due(trigger, waited=0.0) == ""
 
 

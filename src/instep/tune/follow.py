@@ -22,9 +22,9 @@ from instep.domain import ConfigError, Entry, Feedback
 from instep.tune.registry import Registry
 
 NEWEST: Final = 500
-"""Acts that are looked at for drift."""
+"""Acts that are looked at for drift; of fewer, nothing is said."""
 LEAST: Final = 50
-"""Acts without which nothing is said of drift, and nothing is tuned."""
+"""Acts without which nothing is tuned."""
 LOWEST_PRIORITY: Final = 19
 Tell = Callable[[str], None]
 
@@ -76,10 +76,10 @@ class News:
 
     >>> from instep.log import MemoryLog
     >>> log = MemoryLog()
-    >>> _ = log.append([Feedback(f"e{n}", "u", "new", 1e9) for n in range(60)])
+    >>> _ = log.append([Feedback(f"e{n}", "u", "new", 1e9) for n in range(500)])
     >>> news = News(log, 0)
     >>> news.due(Trigger(events=0, unseen=0.5), waited=0.0)
-    '100 % of the newest 60 acts are on items that are new'
+    '100 % of the newest 500 acts are on items that are new'
     """
 
     def __init__(self, log: Feed, start: int) -> None:
@@ -111,9 +111,9 @@ class News:
             return ""
         if trigger.events and self.acts >= trigger.events:
             return f"{self.acts:,} acts since the last version"
-        unseen = sum(self._newest) / len(self._newest)
-        if trigger.unseen and unseen >= trigger.unseen:
-            return f"{100 * unseen:.0f} % of the newest {len(self._newest)} acts are on items that are new"
+        unseen = sum(self._newest) / NEWEST
+        if trigger.unseen and len(self._newest) == NEWEST and unseen >= trigger.unseen:
+            return f"{100 * unseen:.0f} % of the newest {NEWEST} acts are on items that are new"
         if trigger.minutes and waited >= 60.0 * trigger.minutes:
             return f"{waited / 60.0:.0f} minutes since the last round"
         return ""
