@@ -31,6 +31,7 @@ from instep.tune.methods import METHODS, Method  # noqa: E402
 from instep.tune.registry import Registry  # noqa: E402
 from instep.tune.tasks import TASKS, make_task  # noqa: E402
 from instep.tune.tasks.acts import calibration_error  # noqa: E402
+from instep.tune.tasks.base import make_net  # noqa: E402
 from instep.tune.train import Plan  # noqa: E402
 
 START = 1_600_000_000.0
@@ -269,13 +270,35 @@ def test_a_task_is_learned(name: str, examples: Examples, tmp_path: Path) -> Non
     assert losses is None  # fewer steps than between two checkpoints
 
 
-def test_matching_moves_the_shelves_apart(examples: Examples, tmp_path: Path) -> None:
-    """What the same users take comes nearer to each other than to the rest: on items that were in no lesson."""
-    task: Any = make_task("matching", SMALL | {"alike_items": 16})
+@pytest.mark.parametrize("part", [{"alike": 0.0}, {"pairs": 0.0}])
+def test_matching_moves_the_shelves_apart(part: dict[str, float], examples: Examples) -> None:
+    """Either part of the loss: items that the same users take come nearer to each other than to the rest."""
+    task: Any = make_task(
+        "matching", SMALL | {"batch": 8, "alike_items": 16, "rare": 0.0, "together": 2.0} | part
+    )
     model = models.open_text_model("english")
-    plan = Plan(steps=16, lr=3e-3, patience=0)
-    _, result = train.train(model, task, Method(), plan, tmp_path, examples=examples)
-    assert result.after["cold_mrr"] > result.before["cold_mrr"]
+    ids = models.token_ids(model, examples.texts)
+    shelf = np.array([item.split("-")[0] for item in examples.items])
+    before = models.encode_ids(model.body, ids, model.pooling)
+    task.prepare(examples, model)
+    net = make_net(model, methods.prepare(model.body, Method()), task).train()
+    torch.manual_seed(0)
+    optimiser = torch.optim.AdamW(methods.trained(net).values(), lr=3e-3)
+    for step in range(15):
+        if step % 5 == 0:
+            task.mined(net)
+        net(task.batch(np.random.default_rng(step))).backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    assert _margin(net.encode(ids), shelf) > _margin(before, shelf) + 0.02
+
+
+def _margin(vectors: Any, shelf: Any) -> float:
+    """Mean cosine within a shelf less that across shelves, of centred vectors."""
+    unit = vectors - vectors.mean(0)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    cosine, same = unit @ unit.T, shelf[:, None] == shelf[None, :]
+    return float(cosine[same & ~np.eye(len(same), dtype=bool)].mean() - cosine[~same].mean())
 
 
 def test_no_lesson_holds_a_held_out_item_or_an_act_of_the_validation(examples: Examples) -> None:
@@ -288,7 +311,8 @@ def test_no_lesson_holds_a_held_out_item_or_an_act_of_the_validation(examples: E
         rows = task._rows[batch.anchors]
         assert (rows < examples.split).all()
         assert not cold & set(batch.targets.tolist())
-        assert not cold & set(batch.partners.tolist())
+        assert not cold & set(task._kept.tolist())
+        assert not cold & {int(i) for at in batch.anchors for i in task._examples.acts.item[task._before[at]]}
         assert not cold & set(task._taken[batch.items].tolist())
 
 

@@ -1,18 +1,19 @@
-"""Matching: the text of a user's history and the texts of items in one space, near each other where they were taken.
+"""Matching: a user's history and the items in one space, near each other where they were taken.
 
 Three parts make the loss:
 
-    pairs    an anchor (the titles of what a user took lately, or one of these items) against the item taken next,
-             among all others of the batch and mined hard ones: InfoNCE with the sampling probability taken off (logQ)
-    alike    items are as near as they were taken together: the batch's similarities against those of a target, half
-             what the model saw before it was tuned, half the users' acts
+    pairs    a history against the item taken next, among all others of the batch, mined hard ones and a bank of vectors
+             as they were lately: InfoNCE with the sampling probability taken off (logQ). A history is the text of its
+             titles, or the decayed mean of its items' vectors, which is how the service reads it
+    alike    items are as near as they were taken together: the batch's similarities against those of a target, part
+             what the model saw before it was tuned, part the users' acts; it holds the model to what it knew
     weights  with `weighted`, each pair counts by its reward over its logged propensity, capped
 
-The second is what helps items that nobody took yet: it says of each two items how near they are, where a pair says it
-of one, and it holds the model to what it knew.
+Acts on rarely taken items are drawn more often (`rare`): cold items are to be found by what they are, and popular ones
+need no text.
 
-Source: van den Oord et al. 2018 (InfoNCE); Yi et al. 2019, "Sampling-Bias-Corrected Neural Modeling" (logQ); Levy and
-Goldberg 2014 (factors of the shifted PMI); Hinton et al. 2015 (distillation).
+Source: van den Oord et al. 2018 (InfoNCE); Yi et al. 2019, "Sampling-Bias-Corrected Neural Modeling" (logQ); He et al.
+2020 (a bank of negatives); Hinton et al. 2015 (distillation).
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ HELD: Final = 0.2
 """Share of the items that are hidden from training: the cold items of the validation."""
 CASES: Final = 600
 CANDIDATES: Final = 800
+BANK: Final = 3000
+"""At most so many items are negatives with the vectors they had lately."""
+LEAST_ALIKE: Final = 8
 MOST_WEIGHT: Final = 10.0
 RECENT: Final = 0.8
 """Weight of each act of a history relative to the one after it."""
@@ -43,20 +47,20 @@ class Pairs(NamedTuple):
     """One batch.
 
     Args:
-        anchors: int64 (b,), rows of acts whose history is the anchor.
-        partners: int64 (b,), the item of the history that is the anchor where its text is not.
-        as_text: how many of the first anchors are history texts.
+        anchors: int64 (b,), which acts' histories are the anchors.
+        as_text: how many of the first anchors are history texts; the others are means of vectors.
         targets: int64 (b,), the items taken.
         hard: int64 (h,), items near to targets that are none.
+        bank: int64 (k,), rows of the bank that are negatives.
         weights: float32 (b,).
         items: int64 (m,), items of the second part.
     """
 
     anchors: I64
-    partners: I64
     as_text: int
     targets: I64
     hard: I64
+    bank: I64
     weights: F32
     items: I64
 
@@ -67,10 +71,12 @@ class Matching(Plain):
     Args:
         batch: pairs a step.
         history: how many of the newest items are read of a history.
-        history_share: share of the anchors that are the text of a history; the others are one of its items.
+        history_share: share of the histories that are read as text; the others are means of vectors.
         temperature: of the softmax over the batch.
-        logq: how much of the items' log frequency is taken off.
+        logq: how much of the items' log probability of being there is taken off.
         hard: mined negatives a target; 0 for none.
+        bank: further negatives a step, whose vectors are as they were when hard ones were last mined.
+        rare: power of an item's frequency by which acts on it are drawn less often.
         pairs: weight of the first part.
         alike: weight of the second.
         alike_items: items of the second part a step.
@@ -85,15 +91,17 @@ class Matching(Plain):
     def __init__(
         self,
         batch: int = 16,
-        history: int = 5,
-        history_share: float = 0.25,
+        history: int = 4,
+        history_share: float = 0.125,
         temperature: float = 0.1,
         logq: float = 1.0,
         hard: int = 1,
-        pairs: float = 0.1,
-        alike: float = 1.0,
-        alike_items: int = 80,
-        together: float = 1.0,
+        bank: int = 256,
+        rare: float = 1.0,
+        pairs: float = 1.0,
+        alike: float = 0.5,
+        alike_items: int = 32,
+        together: float = 0.5,
         weighted: bool = False,
         seed: int = 0,
     ) -> None:
@@ -102,9 +110,11 @@ class Matching(Plain):
                 "matching: batch must be at least 2, history 1, history_share in [0, 1] and temperature above 0"
             )
         self.size, self.length, self.text_share, self.temperature = batch, history, history_share, temperature
-        self.logq, self.hard, self.pairs, self.alike = logq, hard, pairs, alike
-        self.alike_items, self.together, self.weighted, self.seed = alike_items, together, weighted, seed
+        self.logq, self.hard, self.most_bank, self.rare = logq, hard, bank, rare
+        self.pairs, self.alike, self.alike_items = pairs, alike, alike_items
+        self.together, self.weighted, self.seed = together, weighted, seed
         self._near: I64 = np.empty((0, 0), np.int64)
+        self._bank: F32 = np.empty((0, 0), np.float32)
 
     def prepare(self, examples: Examples, model: TextModel) -> None:
         """Split items and acts, read the texts, and factor what was taken together."""
@@ -124,31 +134,31 @@ class Matching(Plain):
             )
         self._rows = np.array([row for row, _ in found], np.int64)
         self._before = [before for _, before in found]
-        chance = examples.weight[self._rows].astype(np.float64)
+        target = acts.item[self._rows]
+        often = np.bincount(target, minlength=len(known))
+        chance = examples.weight[self._rows] / np.maximum(often[target], 1.0) ** self.rare
         self._chance = chance / chance.sum()
-        count = np.bincount(acts.item[self._rows], self._chance, len(known))
-        self._log_q = np.log(np.maximum(count, 1e-7)).astype(np.float32)
+        self._drawn = np.bincount(target, self._chance, len(known))
+        learned = np.flatnonzero(known & ~held)
+        rng = np.random.default_rng((self.seed, 2))
+        self._kept = np.sort(rng.permutation(learned)[:BANK])
         self._prepare_alike(learn)
         self._prepare_cases(np.flatnonzero(good), held & known)
 
     def _prepare_alike(self, learn: I64) -> None:
-        acts = self._examples.acts
-        if not self.alike:
-            return
-        # The vectors before tuning cost one pass over the items that were taken.
+        """The vectors before tuning, of items that were taken: their mean, and what the second part holds them to."""
+        acts, model = self._examples.acts, self._model
         items, together, often = factors(acts.user[learn], acts.item[learn])
+        pad = model.tokenizer.pad_token_id or 0
+        read = items if len(items) >= LEAST_ALIKE else np.unique(acts.item[learn])[:BANK]
+        own = encode_ids(model.body, [self._ids[i] for i in read], model.pooling, pad)
+        self._mean = own.mean(0)
         self._taken, self._often = items, often
-        if len(items) < 8:
+        if len(items) < LEAST_ALIKE:
             self.alike = 0.0
             return
-        model = self._model
-        own = encode_ids(
-            model.body, [self._ids[i] for i in items], model.pooling, model.tokenizer.pad_token_id or 0
-        )
-        self._mean = own.mean(0)
-        own = _unit(own - self._mean)
         scale = np.float32(np.sqrt(1.0 + self.together**2))
-        self._target = np.concatenate([own, self.together * together], axis=1) / scale
+        self._target = np.concatenate([_unit(own - self._mean), self.together * together], axis=1) / scale
 
     def _prepare_cases(self, good: I64, cold: NDArray[np.bool_]) -> None:
         """What is asked: which item, of those never trained on, came next after histories of the newest acts."""
@@ -176,16 +186,12 @@ class Matching(Plain):
         """Pairs drawn by the acts' weights, and items drawn by the root of their frequency."""
         acts = self._examples.acts
         at = rng.choice(len(self._rows), self.size, p=self._chance)
-        partners = []
-        for place in at:
-            before = self._before[place]
-            weight = RECENT ** np.arange(len(before))[::-1]
-            partners.append(acts.item[before[rng.choice(len(before), p=weight / weight.sum())]])
         targets = acts.item[self._rows[at]].astype(np.int64)
         hard = np.empty(0, np.int64)
         if self.hard and len(self._near):
             columns = rng.integers(0, self._near.shape[1], (self.size, self.hard))
             hard = self._near[targets[:, None], columns].ravel()
+        bank = rng.permutation(len(self._bank))[: self.most_bank]
         items = np.empty(0, np.int64)
         if self.alike:
             size = min(self.alike_items, len(self._taken))
@@ -195,9 +201,7 @@ class Matching(Plain):
             rows = self._rows[at]
             weights = np.minimum(acts.reward[rows] / acts.propensity[rows], MOST_WEIGHT).astype(np.float32)
         as_text = round(self.size * self.text_share)
-        return Pairs(
-            at.astype(np.int64), np.array(partners, np.int64), as_text, targets, hard, weights, items
-        )
+        return Pairs(at.astype(np.int64), as_text, targets, hard, bank, weights, items)
 
     def loss(self, net: Any, batch: Pairs) -> Any:
         """The sum of the parts."""
@@ -211,27 +215,47 @@ class Matching(Plain):
     def _pairs(self, net: Any, batch: Pairs) -> Any:
         import torch
 
-        items = np.concatenate([batch.targets, batch.hard, batch.partners[batch.as_text :]])
+        acts, size = self._examples.acts, len(batch.targets)
+        before = [acts.item[self._before[at]].astype(np.int64) for at in batch.anchors]
+        items, place = np.unique(
+            np.concatenate([batch.targets, batch.hard, *before[batch.as_text :]]), return_inverse=True
+        )
         found = net.vectors([self._ids[item] for item in items])
-        choices = len(batch.targets) + len(batch.hard)
-        anchors = found[choices:]
+        mean = torch.from_numpy(self._mean).to(found.device)
+        unit = torch.nn.functional.normalize
+        found = unit(found - mean, dim=1)
+        mix = torch.from_numpy(_decayed(before[batch.as_text :], items)).to(found.device)
+        anchors = unit(mix @ found, dim=1)
         if batch.as_text:
             texts = [self.history_text(self._before[at]) for at in batch.anchors[: batch.as_text]]
-            anchors = torch.cat([net.vectors(token_ids(self._model, texts)), anchors])
-        ids = torch.from_numpy(items[:choices]).to(found.device)
-        own = torch.from_numpy(batch.targets).to(found.device)
-        logits = anchors @ found[:choices].T / self.temperature
-        logits = logits - self.logq * torch.from_numpy(self._log_q[items[:choices]]).to(found.device)
-        same = (own[:, None] == ids[None, :]) & ~torch.eye(
-            len(own), choices, dtype=torch.bool, device=found.device
-        )
-        partners = torch.from_numpy(batch.partners).to(found.device)
-        logits = logits.masked_fill(same | (partners[:, None] == ids[None, :]) & ~_diagonal(own, ids), -1e4)
+            read = unit(net.vectors(token_ids(self._model, texts)) - mean, dim=1)
+            anchors = torch.cat([read, anchors])
+        choices = np.concatenate([batch.targets, batch.hard, self._kept[batch.bank]])
+        among = found[torch.from_numpy(place[: size + len(batch.hard)]).to(found.device)]
+        if len(batch.bank):
+            bank = torch.from_numpy(self._bank[batch.bank].astype(np.float32)).to(found.device)
+            among = torch.cat([among, unit(bank - mean, dim=1)])
+        logits = anchors @ among.T / self.temperature
+        logits = logits - torch.from_numpy(self.logq * self._log_q(choices, batch)).to(found.device)
+        wrong = torch.from_numpy(self._same(batch.targets, before, choices)).to(found.device)
         each = torch.nn.functional.cross_entropy(
-            logits, torch.arange(len(own), device=found.device), reduction="none"
+            logits.masked_fill(wrong, -1e4), torch.arange(size, device=found.device), reduction="none"
         )
         weights = torch.from_numpy(batch.weights).to(found.device)
         return (each * weights).sum() / weights.sum().clamp_min(1e-6)
+
+    def _log_q(self, choices: I64, batch: Pairs) -> F32:
+        """Log of how often each choice is expected in a batch, as a target or out of the bank, float32 (c,)."""
+        expected = len(batch.targets) * self._drawn[choices] + len(batch.bank) / max(len(self._kept), 1)
+        return np.asarray(np.log(np.maximum(expected, 1e-6)), np.float32)
+
+    def _same(self, targets: I64, before: list[I64], choices: I64) -> NDArray[np.bool_]:
+        """bool (b, c), choices that are no negatives: the target once more, or what the history holds."""
+        wrong = targets[:, None] == choices[None, :]
+        for row, items in enumerate(before):
+            wrong[row] |= np.isin(choices, items)
+        wrong[np.arange(len(targets)), np.arange(len(targets))] = False
+        return np.asarray(wrong, np.bool_)
 
     def _alike(self, net: Any, rows: I64) -> Any:
         import torch
@@ -274,30 +298,36 @@ class Matching(Plain):
         }
 
     def mined(self, net: Any) -> State:
-        """For each item those nearest to it by the model as it is, the first ten left out: they may be as good."""
-        if not self.hard or not self.pairs:
+        """The bank's vectors by the model as it is, and those nearest to each of its items.
+
+        The first ten are left out: they may be as good.
+        """
+        if not self.pairs or not (self.hard or self.most_bank):
             return {}
-        items = np.unique(self._examples.acts.item[self._rows])
+        items = self._kept
         vectors = net.encode([self._ids[item] for item in items])
-        near = np.tile(np.arange(len(self._ids), dtype=np.int64)[:, None], (1, 20))
-        for start in range(0, len(items), 512):
+        near = np.resize(items, (len(self._ids), 20)).astype(np.int64)
+        most = min(30, len(items) - 1)
+        for start in range(0, len(items) if self.hard else 0, 512):
             scores = vectors[start : start + 512] @ vectors.T
-            most = min(30, len(items) - 1)
             order = np.argsort(-scores, axis=1, kind="stable")[:, 1 : most + 1]
             chosen = order[:, 10:30] if most >= 30 else np.resize(order, (len(order), 20))
             near[items[start : start + 512]] = items[chosen]
-        self._near = near
-        return {"near": near}
+        self.restore({"near": near, "bank": vectors.astype(np.float16)})
+        return {"near": self._near, "bank": self._bank}
 
     def restore(self, state: State) -> None:
         """Take back mined negatives."""
-        self._near = state.get("near", self._near)
+        self._near, self._bank = state.get("near", self._near), state.get("bank", self._bank)
 
 
-def _diagonal(own: Any, ids: Any) -> Any:
-    import torch
-
-    return torch.eye(len(own), len(ids), dtype=torch.bool, device=own.device)
+def _decayed(before: list[I64], items: I64) -> F32:
+    """Weights of the items in each history, the newest heaviest, float32 (histories, items)."""
+    mix = np.zeros((len(before), len(items)), np.float32)
+    for row, mine in enumerate(before):
+        weight = RECENT ** np.arange(len(mine), dtype=np.float32)[::-1]
+        np.add.at(mix[row], np.searchsorted(items, mine), weight)
+    return mix
 
 
 def _unit(rows: F32) -> F32:
