@@ -24,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instep.domain import ConfigError
+from instep.evaluate.metrics import COLD
+from instep.state import TEXT_WIDTH
 from instep.tune.examples import Examples, histories
 from instep.tune.models import TextModel, encode_ids, token_ids
 from instep.tune.tasks.base import Plain, State
@@ -34,6 +36,7 @@ I64 = NDArray[np.int64]
 HELD: Final = 0.2
 """Share of the items that are hidden from training: the cold items of the validation."""
 CASES: Final = 600
+ENOUGH: Final = 100
 CANDIDATES: Final = 800
 BANK: Final = 3000
 """At most so many items are negatives with the vectors they had lately."""
@@ -81,6 +84,8 @@ class Matching(Plain):
         alike: weight of the second.
         alike_items: items of the second part a step.
         together: how much what was taken together counts in the target, relative to what the model saw.
+        directions: how many of the catalogue's strongest directions requests read; 0 for all.
+        packed: weight of the share of a vector that lies outside of them.
         weighted: whether pairs count by reward over propensity.
         seed: of which items are held out.
     """
@@ -98,10 +103,12 @@ class Matching(Plain):
         hard: int = 1,
         bank: int = 256,
         rare: float = 1.0,
-        pairs: float = 1.0,
-        alike: float = 0.5,
-        alike_items: int = 32,
-        together: float = 0.5,
+        pairs: float = 0.1,
+        alike: float = 1.0,
+        alike_items: int = 80,
+        together: float = 1.0,
+        directions: int = TEXT_WIDTH,
+        packed: float = 0.5,
         weighted: bool = False,
         seed: int = 0,
     ) -> None:
@@ -113,6 +120,8 @@ class Matching(Plain):
         self.logq, self.hard, self.most_bank, self.rare = logq, hard, bank, rare
         self.pairs, self.alike, self.alike_items = pairs, alike, alike_items
         self.together, self.weighted, self.seed = together, weighted, seed
+        self.directions, self.packed = directions, packed
+        self._basis: F32 | None = None
         self._near: I64 = np.empty((0, 0), np.int64)
         self._bank: F32 = np.empty((0, 0), np.float32)
 
@@ -153,6 +162,7 @@ class Matching(Plain):
         read = items if len(items) >= LEAST_ALIKE else np.unique(acts.item[learn])[:BANK]
         own = encode_ids(model.body, [self._ids[i] for i in read], model.pooling, pad)
         self._mean = own.mean(0)
+        self._basis = _directions(own - self._mean, self.directions)
         self._taken, self._often = items, often
         if len(items) < LEAST_ALIKE:
             self.alike = 0.0
@@ -169,10 +179,13 @@ class Matching(Plain):
             for row, before in histories(acts, good, examples.users, 10)
             if row >= examples.split
         ]
-        among = cold
-        if sum(cold[acts.item[row]] for row, _ in late) < 20:  # too few: all items are asked for
-            among = np.array([bool(text) for text in examples.texts])
-        cases = [case for case in late if among[acts.item[case[0]]]]
+        # Items that are new then are what tuning is for; held-out ones stand in where there are few such.
+        known = np.array([bool(text) for text in examples.texts])
+        few = np.bincount(acts.item[good[good < examples.split]], minlength=len(known)) <= COLD
+        for among in (known & few, cold | (known & few), known):
+            cases = [case for case in late if among[acts.item[case[0]]]]
+            if len(cases) >= ENOUGH:
+                break
         cases = [cases[at] for at in np.sort(rng.permutation(len(cases))[:CASES])]
         wanted = np.unique([acts.item[row] for row, _ in cases]).astype(np.int64)
         others = np.setdiff1d(np.flatnonzero(among), wanted)
@@ -221,20 +234,19 @@ class Matching(Plain):
             np.concatenate([batch.targets, batch.hard, *before[batch.as_text :]]), return_inverse=True
         )
         found = net.vectors([self._ids[item] for item in items])
-        mean = torch.from_numpy(self._mean).to(found.device)
         unit = torch.nn.functional.normalize
-        found = unit(found - mean, dim=1)
+        found, spread = self._seen(found)
         mix = torch.from_numpy(_decayed(before[batch.as_text :], items)).to(found.device)
         anchors = unit(mix @ found, dim=1)
         if batch.as_text:
             texts = [self.history_text(self._before[at]) for at in batch.anchors[: batch.as_text]]
-            read = unit(net.vectors(token_ids(self._model, texts)) - mean, dim=1)
+            read, _ = self._seen(net.vectors(token_ids(self._model, texts)))
             anchors = torch.cat([read, anchors])
         choices = np.concatenate([batch.targets, batch.hard, self._kept[batch.bank]])
         among = found[torch.from_numpy(place[: size + len(batch.hard)]).to(found.device)]
         if len(batch.bank):
             bank = torch.from_numpy(self._bank[batch.bank].astype(np.float32)).to(found.device)
-            among = torch.cat([among, unit(bank - mean, dim=1)])
+            among = torch.cat([among, self._seen(bank)[0]])
         logits = anchors @ among.T / self.temperature
         logits = logits - torch.from_numpy(self.logq * self._log_q(choices, batch)).to(found.device)
         wrong = torch.from_numpy(self._same(batch.targets, before, choices)).to(found.device)
@@ -242,7 +254,18 @@ class Matching(Plain):
             logits.masked_fill(wrong, -1e4), torch.arange(size, device=found.device), reduction="none"
         )
         weights = torch.from_numpy(batch.weights).to(found.device)
-        return (each * weights).sum() / weights.sum().clamp_min(1e-6)
+        return (each * weights).sum() / weights.sum().clamp_min(1e-6) + self.packed * spread
+
+    def _seen(self, found: Any) -> tuple[Any, Any]:
+        """Vectors as requests read them, centred and in the strongest directions; and the share that lies outside."""
+        import torch
+
+        centred = found - torch.from_numpy(self._mean).to(found.device)
+        if self._basis is None:
+            return torch.nn.functional.normalize(centred, dim=1), 0.0
+        small = centred @ torch.from_numpy(self._basis).to(found.device)
+        left = 1.0 - (small**2).sum(1) / (centred**2).sum(1).clamp_min(1e-9)
+        return torch.nn.functional.normalize(small, dim=1), left.mean()
 
     def _log_q(self, choices: I64, batch: Pairs) -> F32:
         """Log of how often each choice is expected in a batch, as a target or out of the bank, float32 (c,)."""
@@ -261,13 +284,12 @@ class Matching(Plain):
         import torch
 
         found = net.vectors([self._ids[self._taken[row]] for row in rows])
-        mean = torch.from_numpy(self._mean).to(found.device)
-        found = torch.nn.functional.normalize(found - mean, dim=1)
+        found, spread = self._seen(found)
         target = torch.from_numpy(self._target[rows]).to(found.device)
         self_pair = torch.eye(len(rows), dtype=torch.bool, device=found.device)
         wanted = torch.log_softmax((target @ target.T / self.temperature).masked_fill(self_pair, -1e4), 1)
         given = torch.log_softmax((found @ found.T / self.temperature).masked_fill(self_pair, -1e4), 1)
-        return (wanted.exp() * (wanted - given)).sum(1).mean()
+        return (wanted.exp() * (wanted - given)).sum(1).mean() + self.packed * spread
 
     def history_text(self, rows: NDArray[Any]) -> str:
         """The titles of what was taken, the newest first, so that what is cut off is the oldest."""
@@ -277,13 +299,15 @@ class Matching(Plain):
     def validate(self, net: Any) -> dict[str, float]:
         """Recall@10 and mean reciprocal rank of the next item among those never trained on, from texts alone.
 
-        A history is the decayed mean of its items' vectors, centred, as the service reads it.
+        A history is the decayed mean of its items' vectors, centred and reduced, as the service reads it.
         """
         if not self._cases:
             return {"cold_mrr": 0.0, "cold_recall": 0.0, "cases": 0.0}
         read = np.unique(np.concatenate([self._candidates, *(before for _, before in self._cases)]))
         vectors = net.encode([self._ids[item] for item in read])
-        vectors = _unit(vectors - vectors.mean(0))
+        vectors = vectors - vectors.mean(0)
+        basis = _directions(vectors, self.directions)
+        vectors = _unit(vectors if basis is None else vectors @ basis)
         among = vectors[np.searchsorted(read, self._candidates)]
         ranks = []
         for place, before in self._cases:
@@ -328,6 +352,14 @@ def _decayed(before: list[I64], items: I64) -> F32:
         weight = RECENT ** np.arange(len(mine), dtype=np.float32)[::-1]
         np.add.at(mix[row], np.searchsorted(items, mine), weight)
     return mix
+
+
+def _directions(centred: F32, width: int) -> F32 | None:
+    """The strongest directions of rows, float32 (d, width), as the service finds them; None where all are read."""
+    if not 0 < width < min(centred.shape):
+        return None
+    _, found = np.linalg.eigh(centred.T @ centred)
+    return np.ascontiguousarray(found[:, ::-1][:, :width], np.float32)
 
 
 def _unit(rows: F32) -> F32:
