@@ -38,8 +38,9 @@ from made_up.claims import tell
 from quality import CACHE, RETAIL, STREAMS
 
 FROZEN = "frozen"
-METHODS = ("lora", "adalora", "prefix", "adapter", "ia3", "head", "last-n", "full")
-EVENTS = {"demo": 100_000, "online-retail": 60_000}
+METHODS = ("lora", "adalora", "prefix", "adapter", "head", "full")
+MORE = ("ia3", "last-n")
+EVENTS = {"demo": 30_000, "online-retail": 60_000}
 """Of each stream the first so many: later, retail has hardly a cold item left."""
 QUICK_EVENTS = 8_000
 TRAINED = 0.5
@@ -145,14 +146,16 @@ def records_of(stream: Stream, vectors: NDArray[np.float32], name: str) -> list[
     ]
 
 
-def by_text(stream: Stream, vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+def by_text(
+    stream: Stream, vectors: NDArray[np.float32], width: int = TEXT_WIDTH
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
     """Hits among ten of each cold event of the second half by text alone, and their users."""
     cut, count = round(TRAINED * len(stream)), np.zeros(len(stream.items), np.int64)
     rows = {item: row for row, item in enumerate(i for i in stream.items if i in stream.catalogue)}
     place = np.array([rows.get(item, -1) for item in stream.items])
     centred = vectors - vectors.mean(0)
     _, found = np.linalg.eigh(centred.T @ centred)
-    small = centred @ found[:, ::-1][:, :TEXT_WIDTH]
+    small = centred @ found[:, ::-1][:, :width]
     small /= np.maximum(np.linalg.norm(small, axis=1, keepdims=True), 1e-9)
     among = np.flatnonzero((np.bincount(stream.item[:cut], minlength=len(count)) <= COLD) & (place >= 0))
     histories: dict[int, list[int]] = {}
@@ -185,6 +188,11 @@ def measure(name: str, given: argparse.Namespace, methods: Sequence[str]) -> lis
         system = Instep(stream, records_of(stream, vectors, method))
         outcomes[method] = replay(stream, system, Options(warmup=TRAINED))
         alone[method], users = by_text(stream, vectors)
+        if method == FROZEN:
+            whole, users = by_text(stream, vectors, vectors.shape[1])
+            print(
+                f"  frozen, all {vectors.shape[1]} directions: cold by text alone {mean_interval(whole, users)}"
+            )
         told = line(stream, method, outcomes, numbers[method])
         print(f"{told}  cold by text alone {mean_interval(alone[method], users)}", flush=True)
     found = claims(stream, outcomes, numbers) if methods else []
@@ -235,7 +243,9 @@ def claims(stream: Stream, outcomes: dict[str, Outcome], numbers: dict[str, Trai
 
     method = "lora" if "lora" in outcomes else list(outcomes)[1]
     few = gain(stream, outcomes, method, "cold")
-    if few is not None:
+    if few is None:  # not one hit with the frozen encoder, so there is no ratio: a target that is not met
+        add(f"cold-item HR@10 of {method} over frozen (frozen has no hit)", 0.0, 1.2, False)
+    else:
         add(f"cold-item HR@10 of {method} over frozen", few.value, 1.2, few.value >= 1.2)
         add("the same, lower end of the 95 % interval", few.low, 1.0, few.low >= 1.0)
     warm = gain(stream, outcomes, method, "warm")
@@ -260,12 +270,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a part of the demo, LoRA alone")
     parser.add_argument("--json", action="store_true", help="the claims as one JSON object on the last line")
     parser.add_argument("--only", default="", metavar="NAME,...", help=f"of {', '.join(EVENTS)}")
-    parser.add_argument("--methods", default="", metavar="NAME,...", help=f"of {', '.join(METHODS)}")
-    parser.add_argument("--steps", type=int, default=0, help="a method (100; with --quick 6)")
+    parser.add_argument("--methods", default="", metavar="NAME,...", help=f"of {', '.join(METHODS + MORE)}")
+    parser.add_argument("--steps", type=int, default=0, help="a method (40; with --quick 6)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--one", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    given.steps = given.steps or (6 if given.quick else 100)
+    given.steps = given.steps or (6 if given.quick else 40)
     if given.one:
         stream, method, place = given.one.split(":", 2)
         tune(load(stream, given.quick), method, given.steps, given.seed, Path(place))
