@@ -197,7 +197,9 @@ def _round(terminal: Terminal, place: Folder, config: Config, given: dict[str, A
             said = f'not asked: it makes no vectors; `causal.model = "{version.name}"` uses it'
         elif not given["no_gate"]:
             said, fields = _judged(log, registry, version, place, config, report)
-    if given["promote"] and said == "passed":
+    if given["promote"] and said == "passed" and not result.best:
+        said += ", not promoted: no step was better than none, so it is what it was tuned from"
+    elif given["promote"] and said == "passed":
         registry.promote(version.name, records_now=log.count(version.start, version.end))
         said += ", promoted"
     _tell(terminal, version, result, said, fields)
