@@ -4,7 +4,7 @@ from instep.evaluate.base import SplitSystem, System
 from instep.evaluate.baselines import BASELINES
 from instep.evaluate.bootstrap import Interval, mean_interval, ratio_interval
 from instep.evaluate.metrics import gains, summarise
-from instep.evaluate.read import Notes, Selection, read_stream
+from instep.evaluate.read import Notes, Selection, read_stream, rows_of
 from instep.evaluate.replay import Options, Outcome, replay
 from instep.evaluate.stream import Rows, Stream, arrange
 
@@ -25,5 +25,6 @@ __all__ = [
     "ratio_interval",
     "read_stream",
     "replay",
+    "rows_of",
     "summarise",
 ]

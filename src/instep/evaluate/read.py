@@ -76,7 +76,7 @@ def read_stream(events: Path, selection: Selection, notes: Notes | None = None) 
     if selection.items is None:
         used = {event.item_id for event in kept}
         catalogue = {item_id: item for item_id, item in catalogue.items() if item_id in used}
-    stream = arrange(events.stem, _rows(kept), catalogue, selection.seed, selection.ties)
+    stream = arrange(events.stem, rows_of(kept), catalogue, selection.seed, selection.ties)
     stray = len(set(stream.items) - set(catalogue)) if selection.items else 0
     if stray:
         notes.lines.append(
@@ -151,7 +151,8 @@ def _reject(notes: Notes, row: Rejected) -> None:
         notes.lines.append(f"{row.file}, line {row.line}: {row.reason}")
 
 
-def _rows(events: list[Feedback]) -> Rows:
+def rows_of(events: list[Feedback]) -> Rows:
+    """Feedback as columns, in its order."""
     return Rows(
         [event.user_id for event in events],
         [event.item_id for event in events],

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from urllib.parse import unquote, urlsplit
 
 from instep.domain import ConfigError
-from instep.log.base import Apply, Log
+from instep.log.base import Apply, Log, Readable
 from instep.log.memory import MemoryLog
 from instep.log.reader import LogReader
 from instep.log.repair import RepairReport, examine, repair
@@ -21,6 +21,7 @@ __all__ = [
     "Log",
     "LogReader",
     "MemoryLog",
+    "Readable",
     "RepairReport",
     "SqliteLog",
     "examine",

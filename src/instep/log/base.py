@@ -24,7 +24,24 @@ from instep.domain import Entry, Receipt, Record
 Apply = Callable[[Sequence[Entry]], None]
 
 
-class Log(Protocol):
+class Readable(Protocol):
+    """What is read of a log: of an open one, or beside the process that has it open (`LogReader`)."""
+
+    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """Entries with start <= offset < stop, in order; without `stop`, those there when `read` is called.
+
+        Raises:
+            LogCorrupt: at the first bad record.
+        """
+        ...
+
+    @property
+    def end(self) -> int:
+        """The offset the next record will get: one more than the last one's; 0 in a new log."""
+        ...
+
+
+class Log(Readable, Protocol):
     """An append-only, totally ordered, durable sequence of records."""
 
     def append(self, records: Sequence[Record]) -> list[Receipt]:
@@ -56,21 +73,8 @@ class Log(Protocol):
         """
         ...
 
-    def read(self, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
-        """Entries with start <= offset < stop, in order; without `stop`, those there when `read` is called.
-
-        Raises:
-            LogCorrupt: at the first bad record.
-        """
-        ...
-
     def read_user(self, user_id: str) -> Iterator[Entry]:
         """Entries whose record's `user_id` is this one, in order (export, audit); "" is nobody."""
-        ...
-
-    @property
-    def end(self) -> int:
-        """The offset the next record will get: one more than the last one's; 0 in a new log."""
         ...
 
     @property

@@ -7,46 +7,23 @@ judged by what came after its lessons. The log is read without taking its lock, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from instep.domain import (
-    ConfigError,
-    Entry,
-    Feedback,
-    Impression,
-    ItemPatch,
-    ItemPut,
-    ItemRemoval,
-    item_from_fields,
-)
+from instep.domain import ConfigError, Entry, Feedback, Impression
 from instep.encode import item_text
-from instep.reward import RewardTable, Usual
+from instep.log import Readable
+from instep.tune.reading import Catalogue, Rewards
 
 I32 = NDArray[np.int32]
 F32 = NDArray[np.float32]
 VALIDATION: Final = 0.1
 LEAST: Final = 20
 """Acts without which nothing is tuned."""
-_FIRST: Final = Usual(3.5, math.log1p(30.0))
-_PRIOR: Final = 5.0
-
-
-class Readable(Protocol):
-    """A log, or a reader beside one."""
-
-    @property
-    def end(self) -> int:
-        """The offset that the next record will get."""
-        ...
-
-    def read(self, start: int = 0, stop: int | None = None) -> Iterable[Entry]:
-        """Entries with start <= offset < stop."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -144,6 +121,7 @@ def read_examples(
     Raises:
         ConfigError: too few acts, or no item has a text.
 
+    >>> from instep.domain import ItemPut
     >>> from instep.log import MemoryLog
     >>> log = MemoryLog()
     >>> _ = log.append([ItemPut(f"p{n}", f"i{n}", 1e9, {"title": f"tea {n}"}) for n in range(5)])
@@ -153,7 +131,7 @@ def read_examples(
     (40, 36, 'tea 0', 45)
     """
     end = log.end if stop is None else min(stop, log.end)
-    gathered = _Gathered(RewardTable(rewards))
+    gathered = _Gathered(Rewards(rewards))
     for entry in log.read(0, end):
         gathered.take(entry, entry.offset >= start)
     acts, shown = gathered.acts(), gathered.shown()
@@ -215,41 +193,28 @@ def mixed(examples: Examples, fresh_from: int, share: float) -> Examples:
 class _Gathered:
     """What was read so far."""
 
-    def __init__(self, table: RewardTable) -> None:
-        self._table = table
+    def __init__(self, rewards: Rewards) -> None:
+        self._rewards = rewards
         self.users: dict[str, int] = {}
         self.items: dict[str, int] = {}
         self.kinds: dict[str, int] = {}
-        self.fields: dict[str, dict[str, Any]] = {}
+        self.catalogue = Catalogue()
         self.records = 0
         self._rows: list[tuple[Any, ...]] = []
-        self._ratings: dict[str, tuple[float, int]] = {}
         self._slates: dict[str, tuple[Impression, set[str]]] = {}
 
     def take(self, entry: Entry, counts: bool) -> None:
         self.records += counts
+        self.catalogue.note(entry.record)
         match entry.record:
             case Feedback() as act:
-                reward = self._reward(act)
+                reward = self._rewards(act)
                 if counts:
                     self._act(act, reward, entry.offset)
             case Impression() as slate if counts:
                 self._slates[slate.event_id] = slate, set()
-            case ItemPut(item_id=name, fields=given):
-                self.fields[name] = dict(given)
-            case ItemPatch(item_id=name, fields=given):
-                self.fields[name] = self.fields.get(name, {}) | given
-            case ItemRemoval(item_id=name):
-                self.fields.pop(name, None)
             case _:
                 pass
-
-    def _reward(self, act: Feedback) -> float:
-        total, count = self._ratings.get(act.user_id, (0.0, 0))
-        usual = Usual((total + _PRIOR * _FIRST.rating) / (count + _PRIOR), _FIRST.dwell)
-        if act.type == "rating" and act.value is not None:
-            self._ratings[act.user_id] = (total + act.value, count + 1)
-        return self._table.reward(act, usual)
 
     def _act(self, act: Feedback, reward: float, offset: int) -> None:
         chance = 1.0
@@ -285,12 +250,11 @@ class _Gathered:
         return _columns(rows)
 
     def texts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        for name in self.fields:
+        for name in self.catalogue:
             _number(self.items, name)
         texts, titles = [], []
         for name in self.items:
-            given = {key: value for key, value in self.fields.get(name, {}).items() if value is not None}
-            item = item_from_fields(name, given)
+            item = self.catalogue.item(name)
             texts.append(item_text(item))
             titles.append(" ".join(item.title[:200].split()) or texts[-1])
         return tuple(texts), tuple(titles)

@@ -13,12 +13,13 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
-from instep.domain import ConfigError, Entry, Feedback
+from instep.domain import ConfigError, Feedback
+from instep.log import Readable
 from instep.tune.registry import Registry
 
 NEWEST: Final = 500
@@ -27,19 +28,6 @@ LEAST: Final = 50
 """Acts without which nothing is tuned."""
 LOWEST_PRIORITY: Final = 19
 Tell = Callable[[str], None]
-
-
-class Feed(Protocol):
-    """What is read of a log: its end, and entries from an offset on."""
-
-    @property
-    def end(self) -> int:
-        """The offset that the next record will get."""
-        ...
-
-    def read(self, start: int = 0, stop: int | None = None) -> Iterable[Entry]:
-        """Entries with start <= offset < stop."""
-        ...
 
 
 class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,7 +70,7 @@ class News:
     '100 % of the newest 500 acts are on items that are new'
     """
 
-    def __init__(self, log: Feed, start: int) -> None:
+    def __init__(self, log: Readable, start: int) -> None:
         self._log = log
         self._seen: set[str] = set()
         self._new: set[str] = set()
@@ -163,7 +151,7 @@ def run_round(command: Sequence[str], threads: int = 1) -> Round:
 
 
 def follow(
-    log: Feed,
+    log: Readable,
     registry: Registry,
     trigger: Trigger,
     tune: Callable[[], Round],

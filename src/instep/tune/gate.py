@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from instep.domain import ConfigError, Entry, ItemVector
+from instep.domain import ConfigError, EncoderSwitch, Entry, ItemVector
 from instep.evaluate import Options, replay
 from instep.evaluate.bootstrap import mean_interval
 from instep.evaluate.instep import Instep
@@ -27,7 +27,7 @@ from instep.evaluate.offpolicy import NoOverlap, Selection, replay_slates
 from instep.evaluate.offpolicy import judge as judge_slates
 from instep.evaluate.replay import Outcome
 from instep.flow import Settings
-from instep.log import Log
+from instep.log import Readable
 from instep.tune.unseen import Mask, Unseen, slices_of
 
 NOT_WORSE: Final = "not worse"
@@ -213,7 +213,7 @@ def judge(
 
 
 def judge_logged(
-    log: Log,
+    log: Readable,
     settings: Settings,
     candidate: Sequence[ItemVector],
     since: float,
@@ -270,7 +270,7 @@ class _Swap:
 
     def __call__(self, entry: Entry) -> Entry | None:
         record = entry.record
-        if type(record).__name__ == "EncoderSwitch":
+        if isinstance(record, EncoderSwitch):
             return None
         if not isinstance(record, ItemVector):
             return entry

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 from instep.domain import ConfigError
 from instep.evaluate.vectors import item_vectors
 from instep.flow import Settings
-from instep.log import Log, LogReader
+from instep.log import Readable
 from instep.tune.gate import MARGINS, Decision, Margins, Told, judge, judge_logged
 from instep.tune.registry import Registry, Version
 from instep.tune.unseen import read_unseen
@@ -20,10 +20,13 @@ HELD_OUT: Final = "held_out_from"
 def judge_version(
     registry: Registry,
     name: str,
-    log: Log | LogReader,
+    log: Readable,
     settings: Settings,
     live: str = "auto",
-    **given: Any,
+    *,
+    margins: Margins = MARGINS,
+    cache: Path | None = None,
+    progress: Told | None = None,
 ) -> Decision:
     """Ask the gate about a version, and write what it says into its gate.json.
 
@@ -33,7 +36,9 @@ def judge_version(
         log: the whole log; `LogReader` reads one that a service has open.
         settings: the service's (`instep.serve.app.flow_settings`).
         live: the name that opens the configured encoder; the live version's own model takes its place.
-        **given: `margins`, see `Margins`; `cache`, a file of vectors; `progress`.
+        margins: what may be lost.
+        cache: a file of vectors known already; None encodes anew.
+        progress: is told how far it is.
 
     Returns:
         The decision.
@@ -42,17 +47,14 @@ def judge_version(
         UnknownVersion: there is none of this name.
         ConfigError: it was not exported, or the log has nothing that it has not seen.
     """
-    margins: Margins = given.get("margins", MARGINS)
-    cache: Path | None = given.get("cache")
-    progress: Told | None = given.get("progress")
-    version, whole = registry.get(name), cast(Log, log)
+    version = registry.get(name)
     folder = registry.path(name) / "model"
     if not (folder / "model.onnx").is_file():
         raise ConfigError(f"{name}: was not exported: there is no model/model.onnx to judge")
-    found = read_unseen(whole.read(0, whole.end), unseen_from(version), settings.rewards)
+    found = read_unseen(log.read(0, log.end), unseen_from(version), settings.rewards)
     candidate = item_vectors(found.stream, str(folder), cache)
     now = item_vectors(found.stream, _opens(registry, live), cache) if live != "none" else []
-    slates = judge_logged(whole, settings, candidate, found.since, margins, progress)
+    slates = judge_logged(log, settings, candidate, found.since, margins, progress)
     decision = judge(found, now, candidate, margins, slates, progress)
     registry.write(name, "gate.json", decision)
     return decision

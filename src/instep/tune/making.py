@@ -14,9 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from instep.domain import ConfigError
+from instep.log import Readable
 from instep.tune import checkpoints
 from instep.tune.causal_models import SMOLLM2
-from instep.tune.examples import Examples, Readable, mixed, read_examples
+from instep.tune.examples import Examples, mixed, read_examples
 from instep.tune.judging import HELD_OUT
 from instep.tune.methods import Method, save_weights
 from instep.tune.models import ENGLISH, TextModel, device_of, need, open_text_model

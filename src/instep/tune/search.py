@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from instep.domain import ConfigError
+from instep.log import Readable
 from instep.tune.making import Order, read_order, settled
 from instep.tune.models import need, open_text_model
 from instep.tune.registry import Registry
@@ -23,7 +24,7 @@ RANKS: Final = (4, 8, 16)
 
 
 def search(
-    log: Any,
+    log: Readable,
     registry: Registry,
     order: Order,
     trials: int,

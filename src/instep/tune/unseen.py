@@ -11,21 +11,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from instep.domain import (
-    ConfigError,
-    Entry,
-    Feedback,
-    Item,
-    ItemPatch,
-    ItemPut,
-    ItemRemoval,
-    UserPatch,
-    UserPut,
-    item_from_fields,
-)
-from instep.evaluate import Rows, Stream, arrange
+from instep.domain import ConfigError, Entry, Feedback, UserPatch, UserPut
+from instep.evaluate import Stream, arrange, rows_of
 from instep.evaluate.metrics import COLD, known_before
-from instep.reward import RewardTable, Usual
+from instep.tune.reading import Catalogue, Rewards
 
 Mask = NDArray[np.bool_]
 MOST: Final = 50_000
@@ -33,8 +22,6 @@ GROUPS: Final = 8
 """So many values of a user's attribute get a slice each, the most frequent ones."""
 HEAD: Final = 0.2
 """Share of the items taken so far that are the head."""
-_FIRST: Final = Usual(3.5, math.log1p(30.0))
-_PRIOR: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -62,26 +49,6 @@ class Unseen:
         return float(self.stream.t[self.unseen].min()) if self.count else math.inf
 
 
-class Positive:
-    """Whether an act says that an item was liked: a reward above zero, ratings against the user's own mean.
-
-    Args:
-        rewards: type to weight, over the default table.
-    """
-
-    def __init__(self, rewards: Mapping[str, float] | None = None) -> None:
-        self._table = RewardTable(rewards)
-        self._ratings: dict[str, tuple[float, int]] = {}
-
-    def __call__(self, act: Feedback) -> bool:
-        """Judge an act by what its user did before, and remember it."""
-        total, count = self._ratings.get(act.user_id, (0.0, 0))
-        mean = (total + _PRIOR * _FIRST.rating) / (count + _PRIOR)
-        if act.type == "rating" and act.value is not None:
-            self._ratings[act.user_id] = (total + act.value, count + 1)
-        return self._table.reward(act, Usual(mean, _FIRST.dwell)) > 0.0
-
-
 def read_unseen(
     entries: Iterable[Entry],
     since: int,
@@ -99,21 +66,16 @@ def read_unseen(
     Raises:
         ConfigError: there is not one positive act at or after `since`.
     """
-    positive, acts, places = Positive(rewards), list[Feedback](), list[int]()
-    fields: dict[str, dict[str, Any]] = {}
+    reward, acts, places = Rewards(rewards), list[Feedback](), list[int]()
+    catalogue = Catalogue()
     users: dict[str, dict[str, Any]] = {}
     for entry in entries:
+        catalogue.note(entry.record)
         match entry.record:
             case Feedback() as act:
-                if positive(act):
+                if reward(act) > 0.0:
                     acts.append(act)
                     places.append(entry.offset)
-            case ItemPut(item_id=name, fields=given):
-                fields[name] = dict(given)
-            case ItemPatch(item_id=name, fields=given):
-                fields[name] = fields.get(name, {}) | given
-            case ItemRemoval(item_id=name):
-                fields.pop(name, None)
             case UserPut(user_id=name, fields=given):
                 users[name] = dict(given)
             case UserPatch(user_id=name, fields=given):
@@ -126,8 +88,8 @@ def read_unseen(
             f"the log has no positive act from offset {since:,} on: there is nothing to judge a candidate by; "
             "hold back a larger share of the log, or wait for more events"
         )
-    catalogue = {name: _item(name, given) for name, given in fields.items()}
-    stream = arrange("unseen", _rows(acts), catalogue, ties="file")
+    items = {name: catalogue.item(name) for name in catalogue}
+    stream = arrange("unseen", rows_of(acts), items, ties="file")
     order = np.argsort(np.array([act.timestamp for act in acts]), kind="stable")  # as `arrange` does
     return Unseen(stream, np.array(places)[order] >= since, users)
 
@@ -165,17 +127,3 @@ def _groups(given: Unseen, attribute: str) -> Iterator[tuple[str, Mask]]:
     counts = Counter(each for each in mine[given.unseen].tolist() if each)
     for each, _ in counts.most_common(GROUPS):
         yield f"{attribute} = {each}", mine == each
-
-
-def _item(name: str, given: Mapping[str, Any]) -> Item:
-    return item_from_fields(name, {key: value for key, value in given.items() if value is not None})
-
-
-def _rows(acts: list[Feedback]) -> Rows:
-    return Rows(
-        [act.user_id for act in acts],
-        [act.item_id for act in acts],
-        np.array([act.timestamp for act in acts], np.float64),
-        np.array([math.nan if act.value is None else act.value for act in acts], np.float64),
-        [act.type for act in acts],
-    )

@@ -20,7 +20,7 @@ from instep.evaluate.offpolicy.joining import Join, Selection, Shown, shown_slat
 from instep.evaluate.offpolicy.logged import Logged, Spread
 from instep.evaluate.offpolicy.odds import Odds, Reveal, policy_odds, pseudo_inverse_factor
 from instep.flow import Flow, Settings
-from instep.log import Log, MemoryLog
+from instep.log import MemoryLog, Readable
 from instep.model import Model
 
 SAME: Final = 1e-4
@@ -174,7 +174,7 @@ def _spread(parts: list[tuple[NDArray[np.generic], ...]], rows: int) -> Spread:
 
 
 def replay_slates(
-    log: Log,
+    log: Readable,
     own: Settings,
     candidate: Settings,
     selection: Selection,
