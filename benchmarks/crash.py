@@ -30,10 +30,10 @@ from rich.table import Table
 
 from instep.flow import Flow
 from instep.log import MemoryLog
-from instep.serve.app import flow_settings
 from instep.serve.config import load_config
 from instep.serve.folder import Folder
 from instep.serve.http import configure_logs
+from instep.serve.settings import flow_settings
 from instep.serve.verifying import verify_folder
 from instep.testing.service import COMMAND, ServiceProcess, environment
 

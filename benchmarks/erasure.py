@@ -32,10 +32,10 @@ from rich.table import Table
 from instep.domain import Context, Entry, Record, SessionMerge
 from instep.flow import Flow
 from instep.log import MemoryLog, open_log
-from instep.serve.app import flow_settings
 from instep.serve.config import load_config
 from instep.serve.folder import Folder
 from instep.serve.http import configure_logs
+from instep.serve.settings import flow_settings
 from instep.testing.service import ServiceProcess
 
 CROWD = 200

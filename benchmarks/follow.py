@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two short seasons, short rounds")
     parser.add_argument("--json", action="store_true", help="the claims as JSON on the last line")
     given = parser.parse_args()
-    seasons, acts, items, steps = (2, 400, 80, 4) if given.quick else (4, 4000, 400, 60)
+    seasons, acts, items, steps = (2, 400, 80, 4) if given.quick else (3, 2500, 300, 60)
     trigger = Trigger(events=acts * 6 // 5 if given.quick else acts // 2, unseen=0.5)
     ways: dict[str, Due] = {
         "never": lambda news, night: False,

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from instep.serve.app import open_app
-from instep.serve.http import HttpServer, HttpSettings, Service, configure_logs
+from instep.serve.http import HttpSettings, Service, configure_logs, serving
 
 TURNS = 1000
 CLIENTS = 8
@@ -57,18 +56,10 @@ def service(items: int, crowd: int) -> Iterator[str]:
     """The address of a service with a catalogue, read by the language model, and a crowd that has used it."""
     with TemporaryDirectory() as place, open_app(f"{place}/bench.instep", encoder="english") as app:
         settings = HttpSettings(port=0)
-        ready = threading.Event()
-        server = HttpServer(Service(app.flow, settings, app.metrics), settings, lambda _: ready.set())
-        thread = threading.Thread(target=server.serve_until_stopped)
-        thread.start()
-        ready.wait()
-        try:
-            fill(server.address, items, crowd)
+        with serving(Service(app.flow, settings, app.metrics), settings) as address:
+            fill(address, items, crowd)
             app.finish_encoding()
-            yield server.address
-        finally:
-            server.stop()
-            thread.join()
+            yield address
 
 
 def fill(address: str, items: int, crowd: int) -> None:

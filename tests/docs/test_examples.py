@@ -10,7 +10,6 @@ import io
 import re
 import shlex
 import shutil
-import threading
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +21,7 @@ from click.testing import CliRunner
 
 from instep.serve.app import open_app
 from instep.serve.cli import main
-from instep.serve.http import HttpServer, HttpSettings, Service, configure_logs
+from instep.serve.http import HttpSettings, Service, configure_logs, serving
 from instep.tune.registry import Version
 
 ROOT = Path(__file__).parents[2]
@@ -157,16 +156,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for number in range(12):
             app.put_item(f"i{number}", title=f"Tea {number}")
         settings = HttpSettings(port=0)
-        ready = threading.Event()
-        server = HttpServer(Service(app.flow, settings, app.metrics), settings, lambda _: ready.set())
-        thread = threading.Thread(target=server.serve_until_stopped)
-        thread.start()
-        try:
-            assert ready.wait(30)
-            yield server.address
-        finally:
-            server.stop()
-            thread.join()
+        with serving(Service(app.flow, settings, app.metrics), settings) as served:
+            yield served
 
 
 @pytest.mark.parametrize("block", all_blocks(starts="curl"))

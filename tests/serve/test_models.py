@@ -22,7 +22,7 @@ from instep.encode.onnx import MINILM_TOKENIZER
 from instep.log import MemoryLog
 from instep.serve.app import App, open_app
 from instep.serve.cli import main
-from instep.serve.http import HttpServer, Service, configure_logs
+from instep.serve.http import Service, configure_logs, serving
 from instep.serve.models import Models, counted_in
 from instep.serve.remote import RemoteModels
 from instep.tune.registry import Registry, Version
@@ -178,23 +178,12 @@ Serving = Callable[[App], AbstractContextManager[str]]
 
 @pytest.fixture
 def client(shop: Path) -> Iterator[httpx.Client]:
-    import threading
-
     configure_logs("error")
     with open_app(shop, encoder="none") as app:
         settings = msgspec.structs.replace(app.http_settings(), port=0)
-        ready = threading.Event()
         service = Service(app.flow, settings, app.metrics, app.models)
-        server = HttpServer(service, settings, lambda _: ready.set())
-        thread = threading.Thread(target=server.serve_until_stopped)
-        thread.start()
-        try:
-            assert ready.wait(30)
-            with httpx.Client(base_url=server.address, timeout=30) as http:
-                yield http
-        finally:
-            server.stop()
-            thread.join()
+        with serving(service, settings) as address, httpx.Client(base_url=address, timeout=30) as http:
+            yield http
 
 
 def test_over_http_versions_are_listed_shown_promoted_and_rolled_back(client: httpx.Client) -> None:

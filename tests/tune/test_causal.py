@@ -20,6 +20,7 @@ from instep.tune import causal_models
 from instep.tune.causal import CausalRanker, pack
 from instep.tune.causal_models import open_causal, save_causal
 from instep.tune.causal_scorer import CausalScorer, CausalSettings
+from instep.tune.registry import Registry, Version
 
 HISTORY = ("Toy Story (1995)", "Aladdin (1992)", "Lion King, The (1994)")
 TITLES = (
@@ -279,3 +280,20 @@ def test_an_empty_shop_is_served(ranker: CausalRanker) -> None:
     assert CausalScorer(ranker, PATIENT).score(
         flow.model.state, Context("u1", now=NOW), np.zeros(0, np.int32)
     ).shape == (0,)
+
+
+def test_a_version_whose_data_lost_a_user_since_does_not_serve(tmp_path: Path) -> None:
+    folder = tmp_path / "shop.instep"
+    with instep.open(folder, encoder="none") as app:
+        for k in range(6):
+            app.observe(f"i{k}", user_id=f"u{k % 2}", type="click")
+        end = app.flow.log.end
+    registry = Registry(folder / "models")
+    with registry.draft() as draft:
+        (draft / "model").mkdir()
+        (draft / "model" / "config.json").write_text("{}")
+        registry.add(draft, Version(base="smollm2", task="ranking", method="lora", end=end, records=end))
+    with instep.open(folder, encoder="none") as app:
+        app.erase("u1")
+    with pytest.raises(ConfigError, match="v0001: somebody was erased from its data since"):
+        instep.open(folder, encoder="none", recommend={"scorers": ("causal",)}, causal={"model": "v0001"})

@@ -10,6 +10,7 @@ import pytest
 
 from instep.domain import ConfigError, Feedback
 from instep.log import MemoryLog
+from instep.serve.commands.tune import command, given_options
 from instep.tune.follow import LEAST, News, Round, Trigger, follow, run_round
 from instep.tune.registry import Registry
 
@@ -106,3 +107,21 @@ def test_a_round_runs_at_the_lowest_priority_and_its_processor_time_is_counted()
     ended = run_round([sys.executable, "-c", code])
     assert (ended.status, ended.said) == (3, "19")
     assert ended.cpu_seconds > 0.0
+
+
+def test_the_options_given_with_follow_are_those_of_each_round() -> None:
+    given = [
+        "shop.instep",
+        "--follow",
+        "--steps",
+        "30",
+        "--set",
+        "a=1",
+        "--set",
+        "b=2",
+        "--no-gate",
+        "--promote",
+    ]
+    with command.make_context("tune", given) as context:
+        found = given_options(context)
+    assert found == ["--steps", "30", "--set", "a=1", "--set", "b=2", "--no-gate"]

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from instep.domain import ConfigError
 from instep.encode.onnx import MINILM_TOKENIZER
 from instep.log import LogReader
-from instep.serve.app import App, flow_settings, open_app
+from instep.serve.app import App, open_app
 from instep.serve.cli import main
+from instep.serve.settings import flow_settings
 from instep.tune.gate import CANNOT_TELL, Decision
 from instep.tune.judging import judge_version, unseen_from
 from instep.tune.registry import Version

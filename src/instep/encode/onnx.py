@@ -139,7 +139,7 @@ class OnnxEncoder:
             feeds["position_ids"] = np.broadcast_to(np.arange(ids.shape[1]), ids.shape).copy()
         (hidden,) = self._session.run([self._output], feeds)
         hidden = np.asarray(hidden, np.float32)
-        return unit_rows(hidden if hidden.ndim == 2 else _pool(hidden, self._recipe.pooling))
+        return unit_rows(hidden if hidden.ndim == 2 else pool(hidden, self._recipe.pooling))
 
     def _batches_exactly(self) -> bool:
         """Whether texts of one length get the same bytes together as alone."""
@@ -223,7 +223,7 @@ def read_recipe(folder: Path) -> Recipe:
     return Recipe(pooling, min(length, MAX_TOKENS), item, prompts.get("query") or "")
 
 
-def _pool(hidden: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float32]:
+def pool(hidden: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float32]:
     """Token vectors (n, tokens, d) to (n, d)."""
     if pooling == "cls":
         return hidden[:, 0]

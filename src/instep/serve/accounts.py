@@ -13,9 +13,9 @@ from instep.learn import RewardLearner, start_vectors
 from instep.log import Log, open_log
 from instep.reward import Account, RewardTable
 from instep.score import new_weights
-from instep.serve.app import attribution_of
 from instep.serve.config import Config, load_config
 from instep.serve.folder import Folder
+from instep.serve.settings import attribution_of
 from instep.serve.terminal import Report
 from instep.serve.verifying import log_file
 from instep.state import State

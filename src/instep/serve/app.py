@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, TypedDict, Unpack
@@ -31,12 +30,10 @@ from instep.domain import (
 from instep.encode import Encoder
 from instep.files import KINDS, Kind, RejectsFile, Source, open_source
 from instep.flow import Certificate, Flow, Settings
-from instep.guard import Limits, check_record
+from instep.guard import check_record
 from instep.log import Log, open_log
-from instep.policy import Parameters, Reinforce, Surface
+from instep.policy import Parameters, Reinforce
 from instep.policy.reinforce import TABLE
-from instep.reward import DEFAULT_REWARDS, Attribution
-from instep.serve.causal import open_scorer
 from instep.serve.config import FILE, Config, load_config
 from instep.serve.encoding import Encoding
 from instep.serve.experiments import Experiments
@@ -48,6 +45,7 @@ from instep.serve.http.settings import HttpSettings
 from instep.serve.importing import Importer, ImportReport
 from instep.serve.metrics import Metrics
 from instep.serve.models import Models, counted_in
+from instep.serve.settings import flow_settings, in_folder
 from instep.serve.snapshots import Snapshotter
 from instep.serve.terminal import Report, silent
 from instep.serve.texts import Texts
@@ -398,7 +396,7 @@ class FolderFlow(Flow):
         table = str(parameters.get("table", TABLE))
         if policy == Reinforce.name and Path(table).name != table:
             raise ConfigError(f"policy 'reinforce': table: must be a file in the folder, not {table!r}")
-        return _in_folder(policy, parameters, self._app.config)
+        return in_folder(policy, parameters, self._app.config)
 
     def encode_query(self, text: str, live: str) -> F32:
         """A query's vector, by the language model whose vectors are live."""
@@ -411,54 +409,3 @@ class FolderFlow(Flow):
             certificate = super().erase(user_id)
         self._app.models.forget_counts()
         return certificate
-
-
-def attribution_of(config: Config) -> Attribution:
-    """How acts are joined to slates."""
-    given = config.attribution
-    return Attribution(
-        given.window_seconds, dict(given.windows), given.session_seconds, given.discount, given.slates
-    )
-
-
-def flow_settings(config: Config) -> Settings:
-    """What the flow needs of the configuration."""
-    recommend, given = config.recommend, config.limits
-    limits = Limits(
-        event_types=frozenset(DEFAULT_REWARDS) | frozenset(config.rewards),
-        any_type=given.any_type,
-        rating_min=given.rating_min,
-        rating_max=given.rating_max,
-        earliest=given.earliest,
-        skew=given.future_seconds,
-    )
-    return Settings(
-        policy=recommend.policy,
-        budget=recommend.budget,
-        parameters=_in_folder(recommend.policy, recommend.parameters, config),
-        surfaces={
-            name: Surface(
-                each.policy,
-                each.budget,
-                each.explore,
-                _in_folder(each.policy, each.parameters, config),
-            )
-            for name, each in config.surfaces.items()
-        },
-        retrievers=recommend.retrievers,
-        scorers=recommend.scorers,
-        own_scorers={"causal": partial(open_scorer, config.causal, config.folder)},
-        repeat=recommend.repeat,
-        rewards=dict(config.rewards),
-        attribution=attribution_of(config),
-        auto_create_users=recommend.auto_create_users,
-        auto_create_items=recommend.auto_create_items,
-        limits=limits,
-    )
-
-
-def _in_folder(policy: str | None, parameters: Parameters, config: Config) -> Parameters:
-    """A policy's parameters; a taught policy's table is looked up in the folder."""
-    if policy != Reinforce.name or config.folder is None:
-        return dict(parameters)
-    return {**parameters, "table": str(config.folder / str(parameters.get("table", TABLE)))}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from instep.domain import ConfigError
+from instep.tune.version import is_version
 
 if TYPE_CHECKING:
     from instep.serve.config import CausalSection
@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 
 @lru_cache(maxsize=4)
-def open_scorer(section: CausalSection, folder: Path | None) -> CausalScorer:
+def open_scorer(section: CausalSection, folder: Path | None, log: Path | None) -> CausalScorer:
     """The scorer, with its model.
 
     Args:
         section: the table `[causal]`.
         folder: the instep folder, where versions are.
+        log: its log's file; None where it has none.
 
     Raises:
-        ConfigError: a package or the model is missing, or the version is none that ranks by titles.
+        ConfigError: a package or the model is missing, or the version is none that ranks by titles, or one
+            from whose data somebody was erased since.
     """
     from instep.tune.causal_scorer import CausalSettings, causal_scorer
 
@@ -36,14 +38,15 @@ def open_scorer(section: CausalSection, folder: Path | None) -> CausalScorer:
         section.deadline_ms / 1e3,
     )
     model = section.model
-    if folder is not None and re.fullmatch(r"v[0-9]{4,9}", model):
-        model = str(_version(folder, model))
+    if folder is not None and is_version(model):
+        model = str(_version(folder, model, log))
     return causal_scorer(model, settings)
 
 
-def _version(folder: Path, name: str) -> Path:
+def _version(folder: Path, name: str, log: Path | None) -> Path:
     """Where a tuned version's model is."""
-    from instep.tune.registry import FOLDER, Registry
+    from instep.log import LogReader
+    from instep.tune.registry import FOLDER, Registry, check_whole
 
     registry = Registry(folder / FOLDER)
     version = registry.get(name)
@@ -52,5 +55,7 @@ def _version(folder: Path, name: str) -> Path:
             f"causal.model: {name} was tuned for {version.task}, not for ranking by titles; "
             "`instep tune FOLDER --task ranking` makes one that was"
         )
+    if log is not None:
+        check_whole(version, LogReader(log).count(version.start, version.end))
     registry.verify(name)
     return registry.path(name) / "model"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from instep.domain import InstepError
+from instep.domain import ConfigError, InstepError
 from instep.serve.terminal import Terminal
 
 COMMANDS = {
@@ -91,3 +92,26 @@ def with_terminal(function: F) -> F:
 
 
 folder_argument = click.argument("folder", metavar="FOLDER", type=click.Path(file_okay=False))
+
+
+def with_target(function: F) -> F:
+    """Give a command the argument TARGET, a folder or a service's address, and the option --key-file."""
+    key = click.option(
+        "--key-file",
+        type=click.Path(dir_okay=False, exists=True),
+        help="A file with an API key of scope admin, where the service wants one.",
+    )
+    return click.argument("target")(key(function))
+
+
+def service_key(target: str, key_file: str | None) -> str | None:
+    """The key for a TARGET that is a service's address, "" for none; None when TARGET is a folder.
+
+    Raises:
+        ConfigError: a key is given for a folder.
+    """
+    if target.startswith(("http://", "https://")):
+        return Path(key_file).read_text(encoding="utf-8").strip() if key_file else ""
+    if key_file is not None:
+        raise ConfigError("--key-file: a folder needs no key; leave it out, or give the address of a service")
+    return None

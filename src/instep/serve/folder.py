@@ -76,14 +76,9 @@ class Folder:
         """The cache of vectors."""
         return self.path / "vectors.sqlite"
 
-    def log_file(self, config: Config) -> Path | None:
-        """The log's SQLite file; None when the log is not one."""
-        scheme, _, name = config.log.url.partition(":///")
-        return (self.path / name).resolve() if scheme == "sqlite" else None
-
     def log_url(self, config: Config) -> str:
         """The log's address, absolute."""
-        file = self.log_file(config)
+        file = config.log_file
         return config.log.url if file is None else f"sqlite://{quote(str(file))}"
 
     def keys(self) -> tuple[Key, ...]:

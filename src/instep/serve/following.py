@@ -110,7 +110,6 @@ def follow_folder(
     config: Config,
     tell: Callable[[str], None],
     options: Sequence[str] = (),
-    rounds: int | None = None,
     until_input_ends: bool = False,
 ) -> int:
     """Tune a folder's language model whenever there is reason to, beside the process that has the folder open.
@@ -120,7 +119,6 @@ def follow_folder(
         config: its ``[tune]`` says when and how.
         tell: is told what happens.
         options: of `instep tune` for each round, after those of the configuration.
-        rounds: stop after so many; None for never.
         until_input_ends: whether the end of standard input ends it: how it notices that the service is gone.
 
     Returns:
@@ -129,7 +127,7 @@ def follow_folder(
     Raises:
         ConfigError: the log is none that another process can read.
     """
-    file = folder.log_file(config)
+    file = config.log_file
     if file is None:
         raise ConfigError(
             f"log.url {config.log.url!r}: only a log in a file can be followed from another process"
@@ -147,7 +145,6 @@ def follow_folder(
         tell,
         threading.Event(),
         given.share,
-        rounds,
     )
 
 

@@ -11,9 +11,9 @@ import msgspec
 from instep.domain import ConfigError
 from instep.flow import Flow
 from instep.log import examine, open_log, repair
-from instep.serve.app import flow_settings
 from instep.serve.config import Config, load_config
 from instep.serve.folder import Folder
+from instep.serve.settings import flow_settings
 from instep.serve.terminal import Report, silent
 
 
@@ -91,7 +91,7 @@ def repair_folder(place: Folder) -> str:
 
 def log_file(place: Folder, config: Config) -> Path:
     """The log's file. Raises `ConfigError` when the log is not a file, or there is none yet."""
-    file = place.log_file(config)
+    file = config.log_file
     if file is None:
         raise ConfigError(f"{config.log.url}: only a log in a file can be verified")
     if not file.exists() and not any(file.parent.glob(f"{file.name}.*")):

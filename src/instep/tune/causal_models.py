@@ -48,7 +48,7 @@ def open_causal(name: str = SMOLLM2) -> CausalModel:
         ConfigError: a package, the weights or the network is missing, or the folder holds no causal model; says what
             helps.
     """
-    _need_packages()
+    need("torch", "transformers", "safetensors")
     if name == SMOLLM2:
         return _load(_converted(), SMOLLM2)
     folder = Path(name).expanduser()
@@ -83,10 +83,11 @@ def quiet() -> None:
     logging.disable_progress_bar()
 
 
-def _need_packages() -> None:
-    for package in ("torch", "transformers", "safetensors"):
+def need(*packages: str) -> None:
+    """Raise ConfigError when one of these packages is missing; it names what installs it."""
+    for package in packages:
         if find_spec(package) is None:
-            raise ConfigError(f"a causal language model needs {package}, which is not installed: {EXTRA}")
+            raise ConfigError(f"this needs {package}, which is not installed: {EXTRA}")
 
 
 def _identity(folder: Path) -> str:

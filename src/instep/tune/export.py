@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from instep.domain import ConfigError
 from instep.encode import open_folder
-from instep.encode.onnx import MAX_TOKENS, Pooling
+from instep.encode.onnx import MAX_TOKENS, Pooling, pool
 from instep.encode.text import readable
 from instep.encode.vectors import unit_rows
 
@@ -198,7 +198,7 @@ class TorchEncoder:
             batch = torch.tensor([ids[row] for row in rows])
             with torch.inference_mode():
                 hidden = _hidden(self._model, batch, torch.ones_like(batch)).float().numpy()
-            parts.append((rows, unit_rows(_pooled(hidden, self._pooling))))
+            parts.append((rows, unit_rows(pool(hidden, self._pooling))))
         vectors = np.empty((len(texts), parts[0][1].shape[1]), np.float32)
         for rows, part in parts:
             vectors[rows] = part
@@ -208,15 +208,6 @@ class TorchEncoder:
 def _hidden(model: Any, ids: Any, mask: Any) -> Any:
     given = {"input_ids": ids, "attention_mask": mask}
     return model(**given).last_hidden_state
-
-
-def _pooled(hidden: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float32]:
-    if pooling == "cls":
-        return hidden[:, 0]
-    if pooling == "last":
-        return hidden[:, -1]
-    pooled: NDArray[np.float32] = hidden.max(axis=1) if pooling == "max" else hidden.mean(axis=1)
-    return pooled
 
 
 def _merged(model: Any) -> Any:

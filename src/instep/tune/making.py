@@ -16,11 +16,11 @@ import msgspec
 from instep.domain import ConfigError
 from instep.log import Readable
 from instep.tune import checkpoints
-from instep.tune.causal_models import SMOLLM2
+from instep.tune.causal_models import SMOLLM2, need
 from instep.tune.examples import Examples, mixed, read_examples
 from instep.tune.judging import HELD_OUT
 from instep.tune.methods import Method, save_weights
-from instep.tune.models import ENGLISH, TextModel, device_of, need, open_text_model
+from instep.tune.models import ENGLISH, TextModel, device_of, open_text_model
 from instep.tune.registry import BASE, Registry, Version
 from instep.tune.tasks.base import make_task
 from instep.tune.tracking import Losses, Tracker, open_trackers

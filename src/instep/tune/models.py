@@ -8,7 +8,6 @@ smollm2        a causal model (see `instep.tune.causal_models`), its last token'
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -21,14 +20,14 @@ from numpy.typing import NDArray
 from instep.domain import ConfigError
 from instep.encode.onnx import Pooling, read_recipe
 from instep.encode.text import readable
-from instep.tune.causal_models import EXTRA, SMOLLM2, open_causal, quiet
+from instep.tune.causal_models import EXTRA, SMOLLM2, need, open_causal, quiet
 from instep.tune.registry import Registry
+from instep.tune.version import is_version
 
 ENGLISH: Final = "english"
 NAMES: Final = (ENGLISH, SMOLLM2)
 MAX_TOKENS: Final = 128
 """Texts are cut to this many tokens in training; long ones cost time and say little more."""
-_VERSION: Final = re.compile(r"v[0-9]{4,9}")
 
 
 @dataclass(frozen=True)
@@ -52,13 +51,6 @@ class TextModel:
     pooling: Pooling = "mean"
     max_tokens: int = MAX_TOKENS
     parent: str = ""
-
-
-def need(*packages: str) -> None:
-    """Raise ConfigError when one of these packages is missing; it names what installs it."""
-    for package in packages:
-        if find_spec(package) is None:
-            raise ConfigError(f"tuning needs {package}, which is not installed: {EXTRA}")
 
 
 def device_of(name: str) -> str:
@@ -95,7 +87,7 @@ def open_text_model(name: str, registry: Registry | None = None) -> TextModel:
     """
     need("torch", "transformers", "peft", "safetensors")
     quiet()
-    if _VERSION.fullmatch(name):
+    if is_version(name):
         return _version(name, registry)
     if name == ENGLISH:
         return replace(_read(_english_folder(), ENGLISH), name=ENGLISH)

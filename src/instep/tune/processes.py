@@ -18,8 +18,8 @@ import msgspec
 
 from instep.domain import ConfigError
 from instep.log import LogReader
+from instep.tune.causal_models import need
 from instep.tune.making import Order, make_version, settled
-from instep.tune.models import need
 from instep.tune.registry import Registry, Version
 from instep.tune.train import Result
 

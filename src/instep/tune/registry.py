@@ -8,7 +8,6 @@
         model/         what serves: model.onnx, tokenizer.json, recipe
         losses.jsonl   the loss by step
         gate.json      whether it was found good enough, and by what numbers
-        shadow.json    optional: how it scored live traffic without being shown
 
 Nothing here is a pickle: loading one runs what it says. Files of other kinds are refused.
 """
@@ -17,7 +16,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -39,6 +37,7 @@ from instep.tune.version import (
     check_whole,
     differences,
     hash_of,
+    is_version,
     read_json,
     replace_json,
     sync,
@@ -62,7 +61,6 @@ BASE: Final = "base"
 FOLDER: Final = "models"
 STALE_SECONDS: Final = 86400.0
 _DRAFT: Final = ".draft-"
-_NAME: Final = re.compile(r"v[0-9]{4,9}")
 
 
 class Registry:
@@ -98,7 +96,7 @@ class Registry:
         """The names of all versions, damaged ones too, the oldest first."""
         if not self.folder.is_dir():
             return []
-        return sorted(filter(_NAME.fullmatch, os.listdir(self.folder)), key=_number)
+        return sorted(filter(is_version, os.listdir(self.folder)), key=_number)
 
     def get(self, name: str) -> Version:
         """One version.
@@ -120,7 +118,7 @@ class Registry:
             UnknownVersion: there is none of this name.
         """
         folder = self.folder / name
-        if not _NAME.fullmatch(name) or not folder.is_dir():
+        if not is_version(name) or not folder.is_dir():
             have = ", ".join(self.names()[-8:]) or "there are none yet"
             raise UnknownVersion(f"{name!r} is no version of {self.folder} ({have})")
         return folder
@@ -217,9 +215,9 @@ class Registry:
         return found
 
     def write(self, name: str, file: str, content: Any) -> None:
-        """Put a JSON file (``gate.json``, ``shadow.json``) beside a version's weights, at once and whole."""
+        """Put gate.json beside a version's weights, at once and whole."""
         path = self.path(name) / file
-        if file not in ("gate.json", "shadow.json"):
+        if file != "gate.json":
             raise ValueError(f"{file} is not written after a version is made")
         replace_json(path, content)
 

@@ -13,8 +13,9 @@ import msgspec
 
 from instep.domain import ConfigError
 from instep.log import Readable
+from instep.tune.causal_models import need
 from instep.tune.making import Order, read_order, settled
-from instep.tune.models import need, open_text_model
+from instep.tune.models import open_text_model
 from instep.tune.registry import Registry
 from instep.tune.tasks.base import make_task
 from instep.tune.train import RATES, Told, train

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,6 +17,18 @@ ACCEPTED: Final = frozenset({".safetensors", ".json", ".jsonl", ".onnx", ".txt"}
 LEFTOVERS: Final = frozenset({"README.md", ".gitattributes"})
 """What libraries write beside weights for a hub; left out of a version."""
 T = TypeVar("T")
+
+
+_NAME: Final = re.compile(r"v[0-9]{4,9}")
+
+
+def is_version(name: str) -> bool:
+    """Whether a name is one that a registry gives.
+
+    >>> is_version("v0003"), is_version("english")
+    (True, False)
+    """
+    return _NAME.fullmatch(name) is not None
 
 
 class UnknownVersion(ConfigError):

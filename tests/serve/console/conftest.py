@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
 
 from instep.serve.app import open_app
-from instep.serve.http import HttpServer, Service, configure_logs
+from instep.serve.http import Service, configure_logs, serving
 
 expect.set_options(timeout=20_000)  # a busy machine is no failure
 
@@ -87,21 +86,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     configure_logs("error")
     with open_app(tmp_path_factory.mktemp("console") / "films.instep", encoder="english") as app:
         settings = msgspec.structs.replace(app.http_settings(), port=0)
-        ready = threading.Event()
-        server = HttpServer(Service(app.flow, settings, app.metrics), settings, lambda _: ready.set())
-        thread = threading.Thread(target=server.serve_until_stopped)
-        thread.start()
-        try:
-            assert ready.wait(30)
-            with httpx.Client(base_url=server.address, timeout=30) as client:
+        with serving(Service(app.flow, settings, app.metrics), settings) as served:
+            with httpx.Client(base_url=served, timeout=30) as client:
                 items = films()
                 assert client.post("/v1/items", json=items).status_code == 200
                 assert client.post("/v1/events", json=ratings(items)).status_code == 200
             app.finish_encoding()
-            yield server.address
-        finally:
-            server.stop()
-            thread.join()
+            yield served
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +143,32 @@ Open = Callable[..., LivePage]
 
 
 @pytest.fixture
-def open_page(browser: Browser, address: str) -> Iterator[Open]:
-    """Open the page as a user (None: a new visitor). At the end: console clean, no request elsewhere."""
+def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open empty tabs. At the end: nothing was said on their consoles."""
     contexts = []
     wrong: list[str] = []
+
+    def opened(language: str = "en-GB", width: int = 1280, height: int = 900, **options: Any) -> Page:
+        context = browser.new_context(locale=language, viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
+        page.on(
+            "console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None
+        )
+        return page
+
+    opened.wrong = wrong  # type: ignore[attr-defined]  # a test that provokes an error takes it out
+    yield opened
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def open_page(new_page: Callable[..., Page], address: str) -> Open:
+    """Open the page as a user (None: a new visitor). At the end: console clean, no request elsewhere."""
+    wrong: list[str] = new_page.wrong  # type: ignore[attr-defined]
 
     def watch(request: Request) -> None:
         if not request.url.startswith(address + "/"):
@@ -164,19 +177,8 @@ def open_page(browser: Browser, address: str) -> Iterator[Open]:
     def opened(
         user: str | None = None, language: str = "en-GB", width: int = 1280, scheme: Any = "light"
     ) -> LivePage:
-        context = browser.new_context(
-            locale=language,
-            viewport={"width": width, "height": 800},
-            color_scheme=scheme,
-            reduced_motion="reduce",
-        )
-        contexts.append(context)
-        page = context.new_page()
+        page = new_page(language, width, 800, color_scheme=scheme, reduced_motion="reduce")
         page.on("request", watch)
-        page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
-        page.on(
-            "console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None
-        )
         if user:
             who = f'{{"user": "{user}"}}'
             page.add_init_script(
@@ -188,8 +190,5 @@ def open_page(browser: Browser, address: str) -> Iterator[Open]:
         live.settled()
         return live
 
-    opened.wrong = wrong  # type: ignore[attr-defined]  # a test that provokes an error takes it out
-    yield opened
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    opened.wrong = wrong  # type: ignore[attr-defined]
+    return opened

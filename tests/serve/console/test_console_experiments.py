@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import random
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from instep.domain import Arm, Context, Experiment, Feedback, ItemPut, Metric, Overrides
 from instep.serve.app import App, open_app
-from instep.serve.http import HttpServer, Service, configure_logs
+from instep.serve.http import Service, configure_logs, serving
 
 pytestmark = pytest.mark.browser
 
@@ -78,40 +77,22 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture(scope="module")
 def address(app: App) -> Iterator[str]:
     settings = msgspec.structs.replace(app.http_settings(), port=0)
-    ready = threading.Event()
-    server = HttpServer(Service(app.flow, settings, app.metrics), settings, lambda _: ready.set())
-    thread = threading.Thread(target=server.serve_until_stopped)
-    thread.start()
-    try:
-        assert ready.wait(30)
-        yield server.address
-    finally:
-        server.stop()
-        thread.join()
+    with serving(Service(app.flow, settings, app.metrics), settings) as served:
+        yield served
 
 
 @pytest.fixture
-def opened(browser: Browser, address: str) -> Iterator[OPEN]:
-    """Open the page in a language. At the end: nothing was said on the console."""
-    contexts, wrong = [], list[str]()
+def opened(new_page: Callable[..., Page], address: str) -> OPEN:
+    """Open the page in a language."""
 
     def page_of(language: str = "en-GB", width: int = 1280) -> Page:
-        context = browser.new_context(locale=language, viewport={"width": width, "height": 900})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
-        page.on(
-            "console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None
-        )
+        page = new_page(language, width)
         page.goto(f"{address}/experiments")
         expect(page.locator(".experiment").first).to_be_visible()
         return page
 
-    page_of.wrong = wrong  # type: ignore[attr-defined]
-    yield page_of
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    page_of.wrong = new_page.wrong  # type: ignore[attr-defined]
+    return page_of
 
 
 def card(page: Page, name: str) -> Any:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from instep.serve.app import App, open_app
-from instep.serve.http import HttpServer, Service, configure_logs
+from instep.serve.http import Service, configure_logs, serving
 from instep.tune.gate import Decision, Margins, Slates, Slice
 from instep.tune.registry import Version
 
@@ -76,39 +75,21 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture(scope="module")
 def address(app: App) -> Iterator[str]:
     settings = msgspec.structs.replace(app.http_settings(), port=0)
-    ready = threading.Event()
-    server = HttpServer(Service(app.flow, settings, app.metrics, app.models), settings, lambda _: ready.set())
-    thread = threading.Thread(target=server.serve_until_stopped)
-    thread.start()
-    try:
-        assert ready.wait(30)
-        yield server.address
-    finally:
-        server.stop()
-        thread.join()
+    with serving(Service(app.flow, settings, app.metrics, app.models), settings) as served:
+        yield served
 
 
 @pytest.fixture
-def opened(browser: Browser, address: str) -> Iterator[OPEN]:
-    """Open the page in a language. At the end: nothing was said on the console."""
-    contexts, wrong = [], list[str]()
+def opened(new_page: Callable[..., Page], address: str) -> OPEN:
+    """Open the page in a language."""
 
     def page_of(language: str = "en-GB", width: int = 1280) -> Page:
-        context = browser.new_context(locale=language, viewport={"width": width, "height": 900})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
-        page.on(
-            "console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None
-        )
+        page = new_page(language, width)
         page.goto(f"{address}/models")
         expect(page.locator(".curve")).to_have_count(3)
         return page
 
-    yield page_of
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    return page_of
 
 
 def test_every_version_is_told_with_its_curve_and_the_gate_s_numbers(opened: OPEN) -> None:

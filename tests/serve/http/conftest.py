@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -12,7 +11,8 @@ import pytest
 
 from instep.flow import Flow, Settings
 from instep.log import MemoryLog
-from instep.serve.http import HttpServer, HttpSettings, Service, configure_logs
+from instep.serve.http import HttpSettings, Service, configure_logs
+from instep.serve.http import serving as run
 from instep.serve.metrics import Metrics
 
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
@@ -24,17 +24,13 @@ def _serving(settings: HttpSettings | None = None, flow: Flow | None = None) -> 
     own = Flow(MemoryLog(), Settings(policy="greedy")) if flow is None else None
     served = flow or own
     assert served is not None
-    ready = threading.Event()
-    server = HttpServer(Service(served, settings, Metrics()), settings, lambda _: ready.set())
-    thread = threading.Thread(target=server.serve_until_stopped)
-    thread.start()
     try:
-        assert ready.wait(30)
-        with httpx.Client(base_url=server.address, timeout=30) as client:
+        with (
+            run(Service(served, settings, Metrics()), settings) as address,
+            httpx.Client(base_url=address, timeout=30) as client,
+        ):
             yield client
     finally:
-        server.stop()
-        thread.join()
         if own is not None:
             own.close()
 

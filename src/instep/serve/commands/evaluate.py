@@ -77,8 +77,8 @@ def _folder(path: Path, policy: str, given: dict[str, Any], report: Report) -> A
     """What both configurations think of a folder's impressions."""
     from instep.evaluate.offpolicy import Selection, replay_slates
     from instep.log import open_log
-    from instep.serve.app import flow_settings
     from instep.serve.http import configure_logs
+    from instep.serve.settings import flow_settings
     from instep.serve.verifying import log_file
 
     configure_logs("warning")

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from instep.domain import ConfigError, Experiment
-from instep.serve.cli import with_terminal
+from instep.serve.cli import service_key, with_target, with_terminal
 from instep.serve.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -37,16 +37,6 @@ def command() -> None:
       instep experiment report http://127.0.0.1:8080 new-policy
       instep experiment promote http://127.0.0.1:8080 new-policy bolder --key-file admin.key
     """
-
-
-def with_target(function: F) -> F:
-    """Give a command the argument TARGET and the option --key-file."""
-    key = click.option(
-        "--key-file",
-        type=click.Path(dir_okay=False, exists=True),
-        help="A file with an API key of scope admin, where the service wants one.",
-    )
-    return click.argument("target")(key(function))
 
 
 @command.command()
@@ -155,14 +145,12 @@ def _opened(
     from instep.serve.remote import RemoteExperiments
 
     configure_logs("warning")
-    if target.startswith(("http://", "https://")):
-        key = Path(key_file).read_text(encoding="utf-8").strip() if key_file else ""
+    key = service_key(target, key_file)
+    if key is not None:
         yield RemoteExperiments(target, key)
         return
     from instep.serve.app import open_app
 
-    if key_file is not None:
-        raise ConfigError("--key-file: a folder needs no key; leave it out, or give the address of a service")
     with terminal.progress() as progress, open_app(target, progress, create=False) as app:
         yield app.experiments
 

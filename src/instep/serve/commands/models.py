@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
 
 from instep.domain import ConfigError
-from instep.serve.cli import with_terminal
+from instep.serve.cli import service_key, with_target, with_terminal
 from instep.serve.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -33,16 +32,6 @@ def command() -> None:
       instep models promote http://127.0.0.1:8080 v0003 --key-file admin.key
       instep models rollback shop.instep
     """
-
-
-def with_target(function: F) -> F:
-    """Give a command the argument TARGET and the option --key-file."""
-    key = click.option(
-        "--key-file",
-        type=click.Path(dir_okay=False, exists=True),
-        help="A file with an API key of scope admin, where the service wants one.",
-    )
-    return click.argument("target")(key(function))
 
 
 @command.command("list")
@@ -108,27 +97,17 @@ def judge(terminal: Terminal, folder: str, name: str, groups: str) -> None:
       instep models judge shop.instep v0003
     """
     from instep.log import LogReader
-    from instep.serve.app import flow_settings
     from instep.serve.config import load_config
     from instep.serve.folder import Folder
+    from instep.serve.judging import judge_in_folder
     from instep.serve.verifying import log_file
     from instep.tune.gate import Margins
-    from instep.tune.judging import judge_version
-    from instep.tune.registry import FOLDER, Registry
 
     place = Folder(folder, create=False)
     config = load_config(place.path)
+    log = LogReader(log_file(place, config))
     with terminal.progress() as report:
-        decision = judge_version(
-            Registry(place.path / FOLDER),
-            name,
-            LogReader(log_file(place, config)),
-            flow_settings(config),
-            config.encoder,
-            margins=Margins(attribute=groups),
-            cache=place.vectors,
-            progress=lambda work, done, whole: report(work, done, whole, "records"),
-        )
+        decision = judge_in_folder(place, config, log, name, report, Margins(attribute=groups))
     terminal.result("\n".join(decision.lines()), **msgspec.to_builtins(decision))
     if not decision.passed:
         click.get_current_context().exit(1)
@@ -189,16 +168,14 @@ def _opened(target: str, key_file: str | None) -> Models | RemoteModels:
     from instep.serve.models import Models, counted_in_file
     from instep.serve.remote import RemoteModels
 
-    if target.startswith(("http://", "https://")):
-        key = Path(key_file).read_text(encoding="utf-8").strip() if key_file else ""
+    key = service_key(target, key_file)
+    if key is not None:
         return RemoteModels(target, key)
     from instep.serve.config import load_config
     from instep.serve.folder import Folder
     from instep.serve.verifying import log_file
     from instep.tune.registry import FOLDER, Registry
 
-    if key_file is not None:
-        raise ConfigError("--key-file: a folder needs no key; leave it out, or give the address of a service")
     folder = Folder(target, create=False)
     config = load_config(folder.path)
     file = log_file(folder, config)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from instep.serve.config import Config
     from instep.serve.folder import Folder
     from instep.tune.making import Order
-    from instep.tune.registry import Registry, Version
+    from instep.tune.registry import Version
     from instep.tune.train import Result
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -158,7 +158,8 @@ def command(terminal: Terminal, folder: str, follow: bool, until_input_ends: boo
     if follow:
         from instep.serve.following import follow_folder
 
-        follow_folder(place, config, terminal.say, _again(), until_input_ends=until_input_ends)
+        options = given_options(click.get_current_context())
+        follow_folder(place, config, terminal.say, options, until_input_ends=until_input_ends)
         return
     _round(terminal, place, config, given)
 
@@ -196,7 +197,7 @@ def _round(terminal: Terminal, place: Folder, config: Config, given: dict[str, A
         if not version.encoder:
             said = f'not asked: it makes no vectors; `causal.model = "{version.name}"` uses it'
         elif not given["no_gate"]:
-            said, fields = _judged(log, registry, version, place, config, report)
+            said, fields = _judged(place, config, log, version.name, report)
     if given["promote"] and said == "passed" and not result.best:
         said += ", not promoted: no step was better than none, so it is what it was tuned from"
     elif given["promote"] and said == "passed":
@@ -245,25 +246,14 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def _judged(
-    log: Any, registry: Registry, version: Version, place: Folder, config: Config, report: Any
-) -> tuple[str, dict[str, Any]]:
+def _judged(place: Folder, config: Config, log: Any, name: str, report: Any) -> tuple[str, dict[str, Any]]:
     """What the gate says; a version that it cannot judge is not passed."""
     import msgspec
 
-    from instep.serve.app import flow_settings
-    from instep.tune.judging import judge_version
+    from instep.serve.judging import judge_in_folder
 
     try:
-        decision = judge_version(
-            registry,
-            version.name,
-            log,
-            flow_settings(config),
-            config.encoder,
-            cache=place.vectors,
-            progress=lambda work, done, whole: report(work, done, whole, "records"),
-        )
+        decision = judge_in_folder(place, config, log, name, report)
     except ConfigError as error:
         return f"not judged: {error}", {}
     said = "passed" if decision.passed else "refused: " + "; ".join(decision.reasons)
@@ -297,9 +287,22 @@ def _tell(terminal: Terminal, version: Version, result: Result, gate: str, decis
     )
 
 
-def _again() -> list[str]:
-    """The options given on the command line, for each round of --follow."""
-    import sys
-
-    words = sys.argv[sys.argv.index("tune") + 2 :] if "tune" in sys.argv else []
-    return [word for word in words if word not in ("--follow", "--until-input-ends", "--json", "--promote")]
+def given_options(context: click.Context) -> list[str]:
+    """The options that were given on the command line, for each round of --follow."""
+    words: list[str] = []
+    for option in context.command.params:
+        name = option.name or ""
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if (
+            not isinstance(option, click.Option)
+            or not given
+            or name in ("follow", "until_input_ends", "promote")
+        ):
+            continue
+        value = context.params[name]
+        if option.is_flag:
+            words += [option.opts[0]] if value else []
+            continue
+        for each in value if option.multiple else [value]:
+            words += [option.opts[0], str(each)]
+    return words

@@ -2,7 +2,7 @@
 
 from instep.serve.http.keys import Key, Keyring, Scope, make_key
 from instep.serve.http.logs import configure_logs
-from instep.serve.http.server import HttpServer, serve_http
+from instep.serve.http.server import HttpServer, serve_http, serving
 from instep.serve.http.service import ROUTES, Service
 from instep.serve.http.settings import HttpSettings
 
@@ -17,4 +17,5 @@ __all__ = [
     "configure_logs",
     "make_key",
     "serve_http",
+    "serving",
 ]

@@ -16,7 +16,7 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from instep.domain import ConfigError
+from instep.domain import ConfigError, Unavailable
 from instep.serve.http.service import Service
 from instep.serve.http.settings import HttpSettings
 from instep.serve.metrics import Metrics
@@ -28,6 +28,7 @@ HEAD_BYTES: Final = 64 * 1024
 CONTINUE: Final = b"HTTP/1.1 100 "
 HEAD_SECONDS: Final = 15.0
 SWITCH_SECONDS: Final = 0.0005
+SECONDS_TO_LISTEN: Final = 30.0
 
 
 class Joined:
@@ -202,6 +203,34 @@ def serve_http(
         ConfigError: the address cannot be bound, or the settings leave the service open to everybody.
     """
     HttpServer(Service(flow, settings, metrics), settings, on_ready).serve_until_stopped()
+
+
+@contextlib.contextmanager
+def serving(service: Service, settings: HttpSettings) -> Iterator[str]:
+    """Serve in a thread of its own while the block runs.
+
+    Args:
+        service: what answers.
+        settings: where and how.
+
+    Yields:
+        The service's address.
+
+    Raises:
+        ConfigError: the address cannot be bound, or the settings leave the service open to everybody.
+        Unavailable: it did not begin to listen within half a minute.
+    """
+    listening = threading.Event()
+    server = HttpServer(service, settings, lambda _: listening.set())
+    thread = threading.Thread(target=server.serve_until_stopped, name="instep-http")
+    thread.start()
+    try:
+        if not listening.wait(SECONDS_TO_LISTEN):
+            raise Unavailable(f"{server.address}: does not listen after {SECONDS_TO_LISTEN:.0f} seconds")
+        yield server.address
+    finally:
+        server.stop()
+        thread.join()
 
 
 def _bind(settings: HttpSettings) -> socket.socket:
