@@ -284,12 +284,6 @@ class Config(BaseSettings):
         """The folder whose settings these are."""
         return self._folder
 
-    @property
-    def log_file(self) -> Path | None:
-        """The log's SQLite file; None when the log is not one."""
-        scheme, _, name = self.log.url.partition(":///")
-        return (self._folder / name).resolve() if self._folder is not None and scheme == "sqlite" else None
-
 
 class Setting(msgspec.Struct, frozen=True):
     """A key of the configuration, as the documentation and the template show it."""

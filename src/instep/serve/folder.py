@@ -76,9 +76,13 @@ class Folder:
         """The cache of vectors."""
         return self.path / "vectors.sqlite"
 
+    def log_file(self, config: Config) -> Path | None:
+        """The log's SQLite file; None when the log is not one."""
+        return log_file_in(self.path, config)
+
     def log_url(self, config: Config) -> str:
         """The log's address, absolute."""
-        file = config.log_file
+        file = self.log_file(config)
         return config.log.url if file is None else f"sqlite://{quote(str(file))}"
 
     def keys(self) -> tuple[Key, ...]:
@@ -110,3 +114,9 @@ class Folder:
             partial.replace(path)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def log_file_in(folder: Path, config: Config) -> Path | None:
+    """The SQLite file of a folder's log; None when the log is not one."""
+    scheme, _, name = config.log.url.partition(":///")
+    return (folder / name).resolve() if scheme == "sqlite" else None

@@ -127,7 +127,7 @@ def follow_folder(
     Raises:
         ConfigError: the log is none that another process can read.
     """
-    file = config.log_file
+    file = folder.log_file(config)
     if file is None:
         raise ConfigError(
             f"log.url {config.log.url!r}: only a log in a file can be followed from another process"

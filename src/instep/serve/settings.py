@@ -11,6 +11,7 @@ from instep.policy.reinforce import TABLE
 from instep.reward import DEFAULT_REWARDS, Attribution
 from instep.serve.causal import open_scorer
 from instep.serve.config import Config
+from instep.serve.folder import log_file_in
 
 
 def attribution_of(config: Config) -> Attribution:
@@ -24,6 +25,7 @@ def attribution_of(config: Config) -> Attribution:
 def flow_settings(config: Config) -> Settings:
     """What the flow needs of the configuration."""
     recommend, given = config.recommend, config.limits
+    log = log_file_in(config.folder, config) if config.folder is not None else None
     limits = Limits(
         event_types=frozenset(DEFAULT_REWARDS) | frozenset(config.rewards),
         any_type=given.any_type,
@@ -47,7 +49,7 @@ def flow_settings(config: Config) -> Settings:
         },
         retrievers=recommend.retrievers,
         scorers=recommend.scorers,
-        own_scorers={"causal": partial(open_scorer, config.causal, config.folder, config.log_file)},
+        own_scorers={"causal": partial(open_scorer, config.causal, config.folder, log)},
         repeat=recommend.repeat,
         rewards=dict(config.rewards),
         attribution=attribution_of(config),
