@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from instep.domain import Context, Entry, Feedback, Item, Reason, Slate, SlateItem, StageError
 from instep.experiment import count_record, forget_users
 from instep.explain import reasons
-from instep.learn import FastLearner, recent_items, start_vectors
+from instep.learn import Choice, FastLearner, recent_items, start_vectors
 from instep.policy import Policy, best_places
 from instep.retrieve import MOST, SOURCES, compile_filter
 from instep.retrieve.base import Retriever
@@ -138,9 +138,9 @@ class Model:
             count_record(self.state.names.trials, self.state.names.merged, entry.record)
             self.state.offset = entry.offset + 1
 
-    def _learn_choice(self, user: int, item: int, now: float, weight: float, shown: I32) -> None:
-        if len(shown) > 1:  # what was shown and left is known: the choice was among the slate's items
-            self._shortlist.learn(user, item, now, weight, self.repeat, shown, only=True)
+    def _learn_choice(self, user: int, item: int, now: float, weight: float, among: Choice) -> None:
+        if len(among.items) > 1:  # what was shown and left is known: the choice was among the slate's items
+            self._shortlist.learn(user, item, now, weight, self.repeat, among.items, among.looks)
             return
         # The item is not added to what would have been considered: among candidates of which all but one were
         # retrieved for their popularity, popularity would look like a fault. Given that the choice fell on a

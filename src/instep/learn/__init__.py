@@ -1,7 +1,7 @@
 """The fast clock: every record moves the state before it is acknowledged."""
 
 from instep.learn.base import Learner
-from instep.learn.examples import Examples
+from instep.learn.examples import Choice, Examples
 from instep.learn.histories import recent_items
 from instep.learn.learner import FastLearner, fields_of, history_cells
 from instep.learn.positive import start_vectors
@@ -10,6 +10,7 @@ from instep.learn.text import reduce
 from instep.learn.threads import blas_threads
 
 __all__ = [
+    "Choice",
     "Examples",
     "FastLearner",
     "Learner",

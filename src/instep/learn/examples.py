@@ -8,7 +8,7 @@ judged: what earned nothing was a refusal, as far as it was looked at.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,14 +26,28 @@ from instep.learn.histories import REWARD, TIME, TYPE
 from instep.reward import Account, Attribution, Credit, replaced_types
 from instep.state import PLACES, State
 from instep.state.slates import NEXT, OLDEST, OPEN, grown, key_of
-from instep.state.tables import I32
+from instep.state.tables import F32, I32
 
 EARLY: Final = 300.0
 """So many seconds a client's clock may be behind when it names the slate."""
 LEAST_CHANCE: Final = 0.05
 """Propensities below this count as this much: one rare showing must not outweigh all others."""
 LAST_BIT: Final = 62
-NO_ITEMS: Final[I32] = np.zeros(0, np.int32)
+
+
+class Choice(NamedTuple):
+    """What an act was a choice among, as far as a slate says it.
+
+    Args:
+        items: int32 (m,), rows of the credited slate's items that had not been taken before; empty without a slate.
+        looks: float32 (m,), how often each one's place is looked at, the first place's being 1.
+    """
+
+    items: I32
+    looks: F32
+
+
+UNKNOWN: Final = Choice(np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
 class Examples:
@@ -84,7 +98,7 @@ class Examples:
             if slates.at[first % len(slates.key)] + window <= slates.now[0]:
                 judge_due(slates, self.state.items, self.state.examination, window, -1)
 
-    def join(self, event: Feedback, user: int, item: int, kind: int, account: Account) -> I32:
+    def join(self, event: Feedback, user: int, item: int, kind: int, account: Account) -> Choice:
         """Count an act towards its item, and credit the slate that led to it.
 
         Args:
@@ -93,7 +107,7 @@ class Examples:
             account: has the act's reward; what is made of it is written into it.
 
         Returns:
-            int32 (<= PLACES,), the items of the credited slate, which the user chose among; empty when there is none.
+            What the user chose among.
         """
         state, reward = self.state, account.reward
         newest = state.newest_slate.get(self._key(event.user_id), -1)
@@ -104,12 +118,19 @@ class Examples:
             before = float(state.history.values[same, TIME])
             if abs(event.timestamp - before) <= self.attribution.session:
                 account.repeats, account.uncredited = before, "it is a repeat"
-                return NO_ITEMS
+                return UNKNOWN
         state.items.reward[item] += (reward, 1.0)
         account.counted = reward
         number = self._credit(event, newest, item, 1 << min(kind, LAST_BIT), account)
-        shown: I32 = state.slates.items[number % len(state.slates.key)]
-        return shown[shown >= 0] if number >= 0 else NO_ITEMS
+        return self._choice(number, item) if number >= 0 else UNKNOWN
+
+    def _choice(self, number: int, item: int) -> Choice:
+        """What a slate offered when an item of it was taken: not what had been taken from it before."""
+        slates = self.state.slates
+        row = number % len(slates.key)
+        items = slates.items[row]
+        offered = (items >= 0) & ((slates.reward[row] <= 0.0) | (items == item))
+        return Choice(items[offered], self.state.examination.slope[slates.surface[row], offered])
 
     def _take_back(self, newest: int, item: int, at: int, account: Account) -> bool:
         """An earlier act no longer counts: not for the item, nor for the slate that was credited with it."""

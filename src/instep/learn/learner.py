@@ -26,7 +26,7 @@ from instep.domain import (
     item_from_fields,
 )
 from instep.learn.dense import keep_solved
-from instep.learn.examples import Examples
+from instep.learn.examples import Choice, Examples
 from instep.learn.histories import REWARD, TIME, TYPE, recent_items, remember
 from instep.learn.passed import LIMIT, note_shown
 from instep.learn.positive import (
@@ -54,7 +54,7 @@ REWARD_MEMORY = 0.001
 LEAST_WEIGHT, MOST_WEIGHT = 0.25, 4.0
 ACCOUNTS = 4096
 
-Choose = Callable[[int, int, float, float, I32], None]
+Choose = Callable[[int, int, float, float, Choice], None]
 
 
 class FastLearner:
@@ -63,7 +63,7 @@ class FastLearner:
     Args:
         state: what is moved.
         reward: feedback to number.
-        choose: called as (user row, item row, time, weight, items of the slate it was taken from) before a taken item
+        choose: called as (user row, item row, time, weight, what it was chosen among) before a taken item
             is learned, so that the ranker can compare it with the others under the state that stood when it was taken.
         attribution: how acts are joined to slates.
 
@@ -145,14 +145,14 @@ class FastLearner:
         reward = account.reward
         advance_time(state.items, state.clock, event.timestamp, state.n_items)
         self.examples.pass_time(event.timestamp)
-        shown = self.examples.join(event, user, item, kind, account)
+        among = self.examples.join(event, user, item, kind, account)
         account.chosen = reward > 0 and not self._continues(user, item, kind, event.timestamp)
         if account.chosen:
             positive = float(state.clock.positive[0])
             state.clock.positive[0] = positive + REWARD_MEMORY * (reward - positive)
             weight = min(MOST_WEIGHT, max(LEAST_WEIGHT, reward / positive))
             state.reserve()
-            self._choose(user, item, event.timestamp, weight, shown)
+            self._choose(user, item, event.timestamp, weight, among)
             self._taken(user, item, weight)
         state.reserve()
         remember(state.history, user, item, event.timestamp, reward, kind, _number(event.value))

@@ -38,10 +38,10 @@ FIRST_SQUARES: Final = 1.0
 KNOWN: Final = 1  # row of the shared weights of users with a history; strangers have row 0
 
 PRIOR: Final = {
-    "popular_3000_events": 0.15,
-    "popular_week": 0.15,
+    "popular_3000_events": 0.05,
+    "popular_week": 0.05,
     "popular_ever": 0.0,
-    "popular_stage": 0.3,
+    "popular_stage": 0.1,
     "next": 0.3,
     "around": 0.5,
     "together": 0.3,
@@ -51,7 +51,7 @@ PRIOR: Final = {
     "text_recent": 0.2,
     "text_profile": 0.2,
     "liked": 0.2,
-    "category": 0.2,
+    "category": 0.25,
     "disliked": -0.3,
     "again": 0.5,
     "momentum": 1.0,
@@ -62,10 +62,10 @@ PRIOR: Final = {
 # A user without history: nothing but popularity speaks, above all what others took first.
 PRIOR_WITHOUT_HISTORY: Final = {
     **PRIOR,
-    "popular_3000_events": 0.3,
-    "popular_week": 0.3,
-    "popular_ever": 0.3,
-    "popular_stage": 0.9,
+    "popular_3000_events": 0.1,
+    "popular_week": 0.1,
+    "popular_ever": 0.1,
+    "popular_stage": 0.3,
 }
 
 
@@ -155,6 +155,7 @@ def learn_choice(
     chosen: int,
     cell_of_user: int,
     weight: float,
+    cell_rate: float,
     scores: F32,
 ) -> None:
     """One softmax step: candidate `chosen` was taken, the other m - 1 were not.
@@ -165,6 +166,7 @@ def learn_choice(
         chosen: place of the taken item among the candidates.
         cell_of_user: as `user_cell` tells it.
         weight: of this event.
+        cell_rate: how fast the cell's own part moves; CELL_RATE, or 0 where a choice tells too little for it.
         scores: float32 (>= m,), scores under the current weights; overwritten by probabilities.
     """
     candidates, counts, momentum = scratch.items, items.taken, items.momentum
@@ -206,7 +208,7 @@ def learn_choice(
         for b in range(ITEM_CELLS):
             g = gradient[b, f] * w
             cell_squares[b, f] += g * g
-            cell[b, f] += np.float32(CELL_RATE) * g / np.sqrt(cell_squares[b, f])
+            cell[b, f] += np.float32(cell_rate) * g / np.sqrt(cell_squares[b, f])
     group = min(u, KNOWN)
     _turn(weights.shared[group], weights.covariance[group], mean)
 

@@ -25,7 +25,7 @@ from instep.retrieve import (
 from instep.retrieve.gather import READ_HISTORY
 from instep.retrieve.text import PROBES
 from instep.score.passed import note_passed
-from instep.score.ranker import addends, learn_choice, score, user_cell
+from instep.score.ranker import CELL_RATE, addends, learn_choice, score, user_cell
 from instep.score.signals import WIDTH, fill_signals
 from instep.state import STAGE_STARTS, State
 from instep.state.tables import F32, I32
@@ -95,7 +95,7 @@ class Shortlist:
             release(self.state.history, request, self._scratch, self.size)
 
     def learn(
-        self, user: int, item: int, now: float, weight: float, repeat: bool, asked: I32, only: bool = False
+        self, user: int, item: int, now: float, weight: float, repeat: bool, asked: I32, looks: F32 | None = None
     ) -> None:
         """One ranker step: a user took `item`, not the other candidates. Nothing if it is no candidate.
 
@@ -106,21 +106,35 @@ class Shortlist:
             now: of the act, seconds.
             weight: of the act.
             repeat, asked: as for `gathered`.
-            only: whether the choice was among `asked` and nothing else.
+            looks: float32 (a,), when the choice was among `asked` and nothing else: how often each was looked at.
         """
-        request = self._gather(user, now, repeat, asked, before=now, read_text=not only)
+        request = self._gather(user, now, repeat, asked, before=now, read_text=looks is None)
         try:
-            if only:
+            if looks is not None:
                 self.size = keep_only(self._scratch, self.size, asked)
             place = int(self._scratch.slot[item])
             if place < 0:
                 return
             self._fill(request)
             weights, items, scores = self.state.weights, self.state.items, self.scores()
+            cell_rate = CELL_RATE
+            if looks is not None:  # what stands high is taken more often for that alone
+                places = self._scratch.slot[asked]
+                scores[places[places >= 0]] += np.log(looks[places >= 0])
+                cell_rate = 0.0
             learn_choice(
-                weights, items, self._scratch, self._signals, self.size, place, self.cell, weight, scores
+                weights,
+                items,
+                self._scratch,
+                self._signals,
+                self.size,
+                place,
+                self.cell,
+                weight,
+                cell_rate,
+                scores,
             )
-            if only:
+            if looks is not None:
                 forget_passed(self.state.passed, user, item)
             else:
                 note_passed(self.state.passed, user, self._scratch, scores, self.size, place)
