@@ -12,6 +12,7 @@ import pytest
 
 from instep.domain import Entry, Feedback, Impression, ItemPut, Record, SessionMerge
 from instep.flow import Flow, Settings
+from instep.learn import Choice
 from instep.log import MemoryLog
 from instep.reward import Account, Attribution
 from instep.state.slates import NEXT, OLDEST, OPEN, SURFACES
@@ -410,3 +411,21 @@ def test_an_account_is_the_same_whoever_asks() -> None:
     flow.observe([shown("s1")])
     made = account(flow, act("click", "b", 30, "s1"))
     assert msgspec.json.decode(msgspec.json.encode(made), type=Account) == made
+
+
+def test_an_act_on_a_slate_is_a_choice_among_what_was_left_of_it() -> None:
+    flow = flow_with()
+    choices = list[tuple[list[str], list[float]]]()
+    names = flow.model.state.names.items
+
+    def choose(user: int, item: int, now: float, weight: float, among: Choice) -> None:
+        choices.append(([names[row] for row in among.items], among.looks.tolist()))
+
+    flow.model.learner._choose = choose
+    flow.observe(
+        [shown("s1"), act("click", "b", 10, "s1"), act("click", "c", 20, "s1"), act("click", "d", 30)]
+    )
+    first, second, without = choices
+    assert first == (["a", "b", "c"], [1.0, 0.5, pytest.approx(1 / 3)])
+    assert second == (["a", "c"], [1.0, pytest.approx(1 / 3)])  # b was taken: it was no alternative any more
+    assert without == ([], [])

@@ -129,3 +129,31 @@ def test_an_act_on_a_slate_is_a_choice_among_what_the_slate_showed() -> None:
     }
     for item in set(kept) - {state.item_number[name] for name in shown.item_ids}:
         assert abs(cells[item] - np.float32(0.9) * kept[item]) < 1e-6
+
+
+def test_what_is_taken_more_only_because_it_stands_higher_earns_nothing_by_it() -> None:
+    """Twice the clicks at the place that is looked at twice as often: the two items stay as good as each other."""
+
+    def lead(looks: list[float]) -> float:
+        flow = small_flow()
+        found, state = flow.model._shortlist, flow.model.state
+        high, low = (state.item_number[name] for name in ("i18", "i19"))  # alike: nobody ever took them
+        pair = np.array([high, low], np.int32)
+        for taken in [high, high, low] * 100:
+            found.learn(-1, taken, NOW + 99, 1.0, True, pair, np.array(looks, np.float32))
+        return float(state.items.momentum[high] - state.items.momentum[low])
+
+    assert abs(lead([1.0, 0.5])) < 0.1
+    assert lead([1.0, 1.0]) > 0.3
+
+
+def test_choices_among_a_slate_move_the_shared_weights_and_leave_the_cells() -> None:
+    flow = small_flow()
+    weights = flow.model.state.weights
+    shared, cells = weights.shared.copy(), weights.cell.copy()
+    shown = Impression("slate:1", "u3", NOW + 90, ("i0", "i5", "i7"), (0.5, 0.5, 1.0))
+    flow.observe([shown, Feedback("on it", "u3", "i5", NOW + 95, "click", slate_id="slate:1")])
+    assert weights.cell.tobytes() == cells.tobytes()
+    assert weights.shared.tobytes() != shared.tobytes()
+    flow.observe([Feedback("on no slate", "somebody", "i8", NOW + 99, "click")])
+    assert weights.cell.tobytes() != cells.tobytes()

@@ -42,7 +42,6 @@ from instep.learn.positive import (
 from instep.learn.text import add_beside, add_live
 from instep.reward import Account, Attribution, Reward, Usual
 from instep.state import State, new_space, with_cells
-from instep.state.tables import I32
 
 CONTINUED_SECONDS = 1800.0
 DOUBLE_SECONDS = 10.0

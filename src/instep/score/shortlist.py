@@ -95,7 +95,14 @@ class Shortlist:
             release(self.state.history, request, self._scratch, self.size)
 
     def learn(
-        self, user: int, item: int, now: float, weight: float, repeat: bool, asked: I32, looks: F32 | None = None
+        self,
+        user: int,
+        item: int,
+        now: float,
+        weight: float,
+        repeat: bool,
+        asked: I32,
+        looks: F32 | None = None,
     ) -> None:
         """One ranker step: a user took `item`, not the other candidates. Nothing if it is no candidate.
 
