@@ -197,7 +197,7 @@ class Model:
                     f"scorer:{stage.name}", visit.degraded, stage.score, self.state, context, found.items
                 )
                 added = added if extra is None else added + extra
-            scores = found.scores() + added
+            scores = found.scores + added
             self.non_finite += int(np.count_nonzero(~np.isfinite(scores)))
             rerankers = [stage for stage in served.scorers if isinstance(stage, Reranker)]
             wanted = max([context.n, *(stage.top for stage in rerankers)])
@@ -248,7 +248,7 @@ class Model:
         """
         user = self.state.user_number.get(self.state.names.merged.get(user_id, user_id), -1)
         with self._shortlist.gathered(user, now, self.repeat, self._asked([])) as found:
-            scores = found.scores()
+            scores = found.scores
             places = best_places(scores, min(n, found.size))
             return found.items[places].copy(), scores[places].copy(), found.signals[places].copy()
 

@@ -48,7 +48,7 @@ def test_a_score_is_the_sum_of_its_addends_and_the_mean() -> None:
     flow = small_flow()
     found, state = flow.model._shortlist, flow.model.state
     with found.gathered(state.user_number["u1"], NOW + 99, False, np.arange(20, dtype=np.int32)):
-        scores = found.scores().copy()
+        scores = found.scores.copy()
         addends = np.array([found.addends(place) for place in range(found.size)])
         assert addends.shape == (found.size, len(SIGNALS) == WIDTH and WIDTH)
         # Candidates of one cell share their weights: there the addends' sum is the distance from one number.
@@ -66,7 +66,7 @@ def test_the_order_in_which_candidates_are_asked_for_changes_no_score() -> None:
     seen = []
     for asked in (np.arange(20, dtype=np.int32), np.arange(20, dtype=np.int32)[::-1].copy()):
         with found.gathered(state.user_number["u1"], NOW + 99, True, asked):
-            seen.append(dict(zip(found.items.tolist(), found.scores().tolist(), strict=True)))
+            seen.append(dict(zip(found.items.tolist(), found.scores.tolist(), strict=True)))
     assert seen[0] == seen[1]
 
 
@@ -91,7 +91,7 @@ def test_learning_a_choice_raises_its_probability() -> None:
 
     def probability(item: int) -> float:
         with found.gathered(user, NOW + 99, True, np.arange(20, dtype=np.int32)):
-            scores = found.scores()
+            scores = found.scores
             place = found.items.tolist().index(item)
             shares = np.exp(scores - scores.max())
             return float(shares[place] / shares.sum())
@@ -138,9 +138,9 @@ def test_what_is_taken_more_only_because_it_stands_higher_earns_nothing_by_it() 
         flow = small_flow()
         found, state = flow.model._shortlist, flow.model.state
         high, low = (state.item_number[name] for name in ("i18", "i19"))  # alike: nobody ever took them
-        pair = np.array([high, low], np.int32)
+        user, pair = state.user_row("somebody"), np.array([high, low], np.int32)
         for taken in [high, high, low] * 100:
-            found.learn(-1, taken, NOW + 99, 1.0, True, pair, np.array(looks, np.float32))
+            found.learn(user, taken, NOW + 99, 1.0, True, pair, np.array(looks, np.float32))
         return float(state.items.momentum[high] - state.items.momentum[low])
 
     assert abs(lead([1.0, 0.5])) < 0.1

@@ -32,12 +32,7 @@ from instep.learn.passed import LIMIT, note_shown
 from instep.learn.positive import (
     DENSE_TOGETHER,
     advance_time,
-    count_taken,
-    enter_head,
-    keep_taker,
-    move_vectors,
-    relate_pairs,
-    sum_dense,
+    learn_taken,
 )
 from instep.learn.text import add_beside, add_live
 from instep.reward import Account, Attribution, Reward, Usual
@@ -196,13 +191,20 @@ class FastLearner:
     def _taken(self, user: int, item: int, weight: float) -> None:
         state = self.state
         recent = recent_items(state.history, user, DENSE_TOGETHER, item, True)
-        n = state.n_items
-        count_taken(state.items, state.clock, state.trending, item, weight, len(recent), n)
-        enter_head(state.items, state.head, item)
-        keep_taker(state.takers, item, user)
-        relate_pairs(state.items, state.neighbours, item, recent, weight)
-        sum_dense(state.items, state.head, item, recent, weight)
-        move_vectors(state.items, state.clock, item, recent, int(state.users.seed[user]), n)
+        learn_taken(
+            state.items,
+            state.clock,
+            state.trending,
+            state.head,
+            state.takers,
+            state.neighbours,
+            user,
+            item,
+            weight,
+            recent,
+            int(state.users.seed[user]),
+            state.n_items,
+        )
         keep_solved(state)
 
     def _keep_usual(self, event: Feedback, user: int, item: int) -> None:

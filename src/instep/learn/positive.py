@@ -308,3 +308,36 @@ def move_vectors(items: Items, clock: Clock, item: int, recent: I32, seed: int, 
         for c in range(width):
             items.inward[recent[g], c] += a * pull[c]
         a *= np.float32(PAIR_DECAY)
+
+
+@njit(cache=True)
+def learn_taken(
+    items: Items,
+    clock: Clock,
+    trending: Trending,
+    head: Head,
+    takers: Ragged,
+    neighbours: Ragged,
+    user: int,
+    item: int,
+    weight: float,
+    recent: I32,
+    seed: int,
+    n: int,
+) -> None:
+    """All that one taken item teaches: a single call, since handing over the tables costs as much as a step.
+
+    Args:
+        items, clock, trending, head, takers, neighbours: the tables.
+        user, item: rows.
+        weight: of this event.
+        recent: int32 (m,), the history, newest first, without `item`.
+        seed: of the negatives.
+        n: items in use.
+    """
+    count_taken(items, clock, trending, item, weight, len(recent), n)
+    enter_head(items, head, item)
+    keep_taker(takers, item, user)
+    relate_pairs(items, neighbours, item, recent, weight)
+    sum_dense(items, head, item, recent, weight)
+    move_vectors(items, clock, item, recent, seed, n)

@@ -1,8 +1,6 @@
 """Context to candidates."""
 
 from instep.retrieve.candidates import (
-    FROM_ASKED,
-    FROM_TEXT,
     MOST,
     SOURCES,
     Request,
@@ -11,12 +9,10 @@ from instep.retrieve.candidates import (
     new_scratch,
 )
 from instep.retrieve.filters import compile_filter
-from instep.retrieve.gather import gather, keep_only, release
+from instep.retrieve.gather import gather, release
 from instep.retrieve.text import nearest_items, text_profile
 
 __all__ = [
-    "FROM_ASKED",
-    "FROM_TEXT",
     "MOST",
     "SOURCES",
     "Request",
@@ -24,7 +20,6 @@ __all__ = [
     "Tables",
     "compile_filter",
     "gather",
-    "keep_only",
     "nearest_items",
     "new_scratch",
     "release",

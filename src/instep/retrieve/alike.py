@@ -128,7 +128,7 @@ def walk_alike(
         if likely[reached[x]] > mean:
             likeliest[wanted] = reached[x]
             wanted += 1
-    return consider(items, scratch, m, likeliest[:wanted], request.now, FROM_ALIKE), count, float(total)
+    return consider(items, scratch, m, likeliest[:wanted], request, FROM_ALIKE), count, float(total)
 
 
 @njit(cache=True)

@@ -113,8 +113,9 @@ class Request(NamedTuple):
         repeat: whether consumed items may come back.
         recent: int32 (m,), liked items, newest first.
         refused: int32 (r,), refused items, newest first.
-        asked: int32 (a,), items to consider whatever happens (text hits, a category's items, a learned item).
-        asked_source: the source bit of `asked`.
+        asked: int32 (a,), items to consider whatever happens (a small catalogue, a category's items, a slate's).
+        closed: whether nothing but `asked` is to be considered.
+        near: int32 (h,), what is near the history in text.
         browsed: int32 (c,), category numbers whose trending items are wanted.
     """
 
@@ -124,25 +125,27 @@ class Request(NamedTuple):
     recent: I32
     refused: I32
     asked: I32
-    asked_source: int
+    closed: bool
+    near: I32
     browsed: I32
 
 
 @njit(cache=True)
-def consider(items: Items, scratch: Scratch, m: int, wanted: I32, now: float, source: int) -> int:
+def consider(items: Items, scratch: Scratch, m: int, wanted: I32, request: Request, source: int) -> int:
     """Take items up as candidates unless they may not be shown; returns how many there are now.
 
     Here and below tables are taken apart outside the loops: reading a field of a tuple counts a reference each time.
     """
     slot, candidates, evidence, sources = scratch.slot, scratch.items, scratch.evidence, scratch.sources
-    blocked, expires = items.blocked, items.expires
+    blocked, expires, now = items.blocked, items.expires, request.now
+    most = m if request.closed and source != FROM_ASKED else MOST
     for item in wanted:
         if item < 0:
             continue
         at = slot[item]
         if at >= 0:
             sources[at] |= source
-        elif at == -1 and m < MOST and blocked[item] == 0 and expires[item] > now:
+        elif at == -1 and m < most and blocked[item] == 0 and expires[item] > now:
             slot[item] = m
             candidates[m] = item
             sources[m] = source

@@ -18,10 +18,12 @@ from instep.retrieve.candidates import (
     DISLIKED,
     EVIDENCE,
     FROM_AGAIN,
+    FROM_ASKED,
     FROM_CATEGORY,
     FROM_DENSE,
     FROM_FRESH,
     FROM_NEIGHBOURS,
+    FROM_TEXT,
     FROM_TRENDING,
     NEXT,
     PASSED,
@@ -60,7 +62,7 @@ def _add_neighbours(items: Items, neighbours: Ragged, request: Request, scratch:
         often = np.float32(1.0) / np.sqrt(counts[other] + np.float32(5.0))
         wn, wa, ws = near * lead, around * lead, shared * often
         start, end = starts[other], starts[other] + lengths[other]
-        m = consider(items, scratch, m, ids[start:end], request.now, FROM_NEIGHBOURS)
+        m = consider(items, scratch, m, ids[start:end], request, FROM_NEIGHBOURS)
         for k in range(start, end):
             at = slot[ids[k]]
             if at < 0:
@@ -99,7 +101,7 @@ def _add_dense(items: Items, head: Head, request: Request, scratch: Scratch, m: 
         square += both[k] * both[k]
     mean /= len(both)
     bar = mean + np.float32(1.5) * np.sqrt(max(square / len(both) - mean * mean, np.float32(0.0)))
-    m = consider(items, scratch, m, members[both > bar], request.now, FROM_DENSE)
+    m = consider(items, scratch, m, members[both > bar], request, FROM_DENSE)
     candidates, evidence = scratch.items, scratch.evidence
     for c in range(m):
         slot = slots[candidates[c]]
@@ -127,8 +129,7 @@ def _mark_history(items: Items, history: Ragged, request: Request, scratch: Scra
     """Without repeats, bar what the user consumed or refused; with them, bar what was refused last."""
     if request.user < 0:
         return m
-    slot, evidence = scratch.slot, scratch.evidence
-    ids, values = history.ids, history.values
+    slot, ids, values = scratch.slot, history.ids, history.values
     start, length = history.start[request.user], history.length[request.user]
     if not request.repeat:
         for at in range(start, start + length):
@@ -138,14 +139,7 @@ def _mark_history(items: Items, history: Ragged, request: Request, scratch: Scra
     for at in range(start + length - 1, oldest - 1, -1):
         if slot[ids[at]] == -1 and values[at, REWARD] < 0.0:
             slot[ids[at]] = -2
-        m = consider(items, scratch, m, ids[at : at + 1], request.now, FROM_AGAIN)
-    a = np.float32(1.0)
-    for at in range(start + length - 1, oldest - 1, -1):
-        place = slot[ids[at]]
-        if place >= 0:
-            evidence[place, AGAIN] += a
-            evidence[place, AGAIN_COUNT] += np.float32(1.0)
-        a *= _AGAIN_DECAY
+        m = consider(items, scratch, m, ids[at : at + 1], request, FROM_AGAIN)
     return m
 
 
@@ -191,6 +185,20 @@ def _drop_faint(items: Items, scratch: Scratch, m: int) -> int:
 
 
 @njit(cache=True)
+def _add_again(history: Ragged, request: Request, scratch: Scratch) -> None:
+    if request.user < 0 or not request.repeat:
+        return
+    start, length = history.start[request.user], history.length[request.user]
+    a = np.float32(1.0)
+    for at in range(start + length - 1, max(start, start + length - AGAIN_HISTORY) - 1, -1):
+        place = scratch.slot[history.ids[at]]
+        if place >= 0:
+            scratch.evidence[place, AGAIN] += a
+            scratch.evidence[place, AGAIN_COUNT] += np.float32(1.0)
+        a *= _AGAIN_DECAY
+
+
+@njit(cache=True)
 def _add_passed(passed: Ragged, request: Request, scratch: Scratch) -> None:
     if request.user < 0:
         return
@@ -208,47 +216,25 @@ def gather(items: Items, tables: Tables, request: Request, scratch: Scratch) -> 
 
     Nothing but `scratch` is written. `release` must follow when the candidates have been used.
     """
-    now, trending = request.now, tables.trending
+    trending = tables.trending
     m = _mark_history(items, tables.history, request, scratch, 0)
-    m = consider(items, scratch, m, request.asked, now, request.asked_source)
+    m = consider(items, scratch, m, request.asked, request, FROM_ASKED)
+    m = consider(items, scratch, m, request.near, request, FROM_TEXT)
     for d in range(DECAYS + 1):
-        m = consider(items, scratch, m, trending.overall[d], now, FROM_TRENDING)
+        m = consider(items, scratch, m, trending.overall[d], request, FROM_TRENDING)
     for c in request.browsed:
-        m = consider(items, scratch, m, trending.category[c], now, FROM_CATEGORY)
-    m = consider(items, scratch, m, trending.fresh, now, FROM_FRESH)
+        m = consider(items, scratch, m, trending.category[c], request, FROM_CATEGORY)
+    m = consider(items, scratch, m, trending.fresh, request, FROM_FRESH)
     m, reached, total = walk_alike(items, tables.takers, tables.history, request, scratch, m)
     m = _add_neighbours(items, tables.neighbours, request, scratch, m)
     m = _add_dense(items, tables.head, request, scratch, m)
     note_alike(scratch, reached, total)
-    m = _drop_faint(items, scratch, m)
+    if not request.closed:
+        m = _drop_faint(items, scratch, m)
+    _add_again(tables.history, request, scratch)
     _add_refused(items, tables.neighbours, request, scratch)
     _add_passed(tables.passed, request, scratch)
     return m
-
-
-@njit(cache=True)
-def keep_only(scratch: Scratch, m: int, wanted: I32) -> int:
-    """Let go of all candidates but some; returns how many stay.
-
-    Args:
-        scratch: as `gather` left it.
-        m: how many candidates.
-        wanted: int32 (w,), the items that stay.
-    """
-    slot, mark = scratch.slot, scratch.mark
-    for item in wanted:
-        mark[item] = 1.0
-    kept = 0
-    for c in range(m):
-        item = scratch.items[c]
-        if mark[item] == 0.0:
-            slot[item] = -1
-            continue
-        _move(scratch, c, kept)
-        kept += 1
-    for item in wanted:
-        mark[item] = 0.0
-    return kept
 
 
 @njit(cache=True)

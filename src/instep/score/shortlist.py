@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+from numba import njit
 
 from instep.learn import recent_items
 from instep.learn.histories import TIME
 from instep.learn.passed import forget_passed
 from instep.retrieve import (
-    FROM_TEXT,
     MOST,
     Request,
+    Scratch,
     Tables,
     gather,
-    keep_only,
     nearest_items,
     new_scratch,
     release,
@@ -27,7 +27,7 @@ from instep.retrieve.text import PROBES
 from instep.score.passed import note_passed
 from instep.score.ranker import CELL_RATE, addends, learn_choice, score, user_cell
 from instep.score.signals import WIDTH, fill_signals
-from instep.state import STAGE_STARTS, State
+from instep.state import STAGE_STARTS, Clock, Items, State, Weights
 from instep.state.tables import F32, I32
 
 TEXT_HITS = 30
@@ -36,6 +36,83 @@ LEAST_PROBES = 2
 REFUSED = 10
 HISTORY = max(READ_HISTORY, STAGE_STARTS[-1])
 _NOTHING: I32 = np.zeros(0, np.int32)
+_NO_LOOKS: F32 = np.zeros(0, np.float32)
+
+
+@njit(cache=True)
+def find(
+    items: Items,
+    clock: Clock,
+    tables: Tables,
+    weights: Weights,
+    request: Request,
+    scratch: Scratch,
+    cell: int,
+    categories: int,
+    x: F32,
+    scores: F32,
+) -> int:
+    """Candidates with their signals and scores: a single call, since handing over the tables costs as much as a step.
+
+    Args:
+        items, clock, tables, weights: read.
+        request: for whom and when.
+        scratch: the candidates; `release` must follow.
+        cell: whose weights, as `user_cell` tells it.
+        categories: number of categories in use.
+        x: float32 (MOST, WIDTH), the signals; overwritten.
+        scores: float32 (MOST,), overwritten.
+
+    Returns:
+        How many candidates there are.
+    """
+    m = gather(items, tables, request, scratch)
+    fill_signals(items, clock, request, scratch, m, categories, x)
+    score(weights, items, scratch, x, m, cell, scores)
+    return m
+
+
+@njit(cache=True)
+def learn_found(
+    items: Items,
+    clock: Clock,
+    tables: Tables,
+    weights: Weights,
+    request: Request,
+    scratch: Scratch,
+    cell: int,
+    categories: int,
+    item: int,
+    weight: float,
+    looks: F32,
+    x: F32,
+    scores: F32,
+) -> None:
+    """One ranker step: `item` was taken, not the other candidates. Nothing if it is no candidate.
+
+    Args:
+        items, clock, tables, request, scratch, cell, categories, x, scores: as for `find`.
+        weights: written, as is what the user passed over.
+        item: row of the taken item.
+        weight: of the act.
+        looks: float32 (a,), how often each item of `request.asked` was looked at when nothing else was to be had.
+    """
+    m = gather(items, tables, request, scratch)
+    chosen = scratch.slot[item]
+    if chosen >= 0:
+        fill_signals(items, clock, request, scratch, m, categories, x)
+        score(weights, items, scratch, x, m, cell, scores)
+        for k in range(len(looks)):  # what stands high is taken more often for that alone
+            place = scratch.slot[request.asked[k]]
+            if place >= 0:
+                scores[place] += np.log(looks[k])
+        rate = 0.0 if request.closed else CELL_RATE
+        learn_choice(weights, items, scratch, x, m, chosen, cell, weight, rate, scores)
+        if request.closed:
+            forget_passed(tables.passed, request.user, item)
+        else:
+            note_passed(tables.passed, request.user, scratch, scores, m, chosen)
+    release(tables.history, request, scratch, m)
 
 
 class Shortlist:
@@ -69,6 +146,11 @@ class Shortlist:
         """float32 (size, WIDTH)."""
         return self._signals[: self.size]
 
+    @property
+    def scores(self) -> F32:
+        """float32 (size,), expected scores."""
+        return self._scores[: self.size]
+
     @contextmanager
     def gathered(
         self,
@@ -87,12 +169,24 @@ class Shortlist:
             asked: int32 (a,), items to consider whatever happens.
             browsed: int32 (c,), categories whose trending items are wanted.
         """
-        request = self._gather(user, now, repeat, asked, browsed)
+        request = self._request(user, now, repeat, asked, browsed)
+        state, categories = self.state, len(self.state.names.categories)
         try:
-            self._fill(request)
+            self.size = find(
+                state.items,
+                state.clock,
+                self._tables(),
+                state.weights,
+                request,
+                self._scratch,
+                self.cell,
+                categories,
+                self._signals,
+                self._scores,
+            )
             yield self
         finally:
-            release(self.state.history, request, self._scratch, self.size)
+            release(state.history, request, self._scratch, self.size)
 
     def learn(
         self,
@@ -115,40 +209,26 @@ class Shortlist:
             repeat, asked: as for `gathered`.
             looks: float32 (a,), when the choice was among `asked` and nothing else: how often each was looked at.
         """
-        request = self._gather(user, now, repeat, asked, before=now, read_text=looks is None)
-        try:
-            if looks is not None:
-                self.size = keep_only(self._scratch, self.size, asked)
-            place = int(self._scratch.slot[item])
-            if place < 0:
-                return
-            self._fill(request)
-            weights, items, scores = self.state.weights, self.state.items, self.scores()
-            cell_rate = CELL_RATE
-            if looks is not None:  # what stands high is taken more often for that alone
-                places = self._scratch.slot[asked]
-                scores[places[places >= 0]] += np.log(looks[places >= 0])
-                cell_rate = 0.0
-            learn_choice(
-                weights,
-                items,
-                self._scratch,
-                self._signals,
-                self.size,
-                place,
-                self.cell,
-                weight,
-                cell_rate,
-                scores,
-            )
-            if looks is not None:
-                forget_passed(self.state.passed, user, item)
-            else:
-                note_passed(self.state.passed, user, self._scratch, scores, self.size, place)
-        finally:
-            release(self.state.history, request, self._scratch, self.size)
+        closed = looks is not None
+        request = self._request(user, now, repeat, asked, before=now, closed=closed)
+        state, categories = self.state, len(self.state.names.categories)
+        learn_found(
+            state.items,
+            state.clock,
+            self._tables(),
+            state.weights,
+            request,
+            self._scratch,
+            self.cell,
+            categories,
+            item,
+            weight,
+            looks if looks is not None else _NO_LOOKS,
+            self._signals,
+            self._scores,
+        )
 
-    def _gather(
+    def _request(
         self,
         user: int,
         now: float,
@@ -156,37 +236,32 @@ class Shortlist:
         asked: I32,
         browsed: I32 = _NOTHING,
         before: float = np.inf,
-        read_text: bool = True,
+        closed: bool = False,
     ) -> Request:
-        """Candidates and their evidence; `release` must follow.
+        """What is looked for; says whose history it is in `recent` and `cell`.
 
         Args:
             user, now, repeat, asked, browsed: as for `gathered`.
             before: acts from then on are left out of the history, seconds.
-            read_text: whether what is near in text is looked up.
+            closed: whether nothing but `asked` is considered.
         """
         state = self.state
         self._make_room()
         self.recent = recent_items(state.history, user, HISTORY, -1, True, before)
         self.cell = user_cell(len(self.recent), now - self._newest(user, before))
         refused = recent_items(state.history, user, REFUSED, -1, False, before)
-        if read_text and len(self.recent) and len(state.text.centre):
+        near = _NOTHING
+        if not closed and len(self.recent) and len(state.text.centre):
             profile = text_profile(state.items, self.recent, READ_HISTORY, 0.85)
             text, cells = state.text, len(state.text.centre)
             # Cells are no longer fitted in a very large catalogue: as they fill, fewer are read.
             probes = max(LEAST_PROBES, min(PROBES, TEXT_READ * cells // int(text.fitted[0])))
-            hits = nearest_items(state.items, text.centre, text.members, profile, TEXT_HITS, probes)
-            asked = np.concatenate([asked, hits]) if len(asked) else hits
-        request = Request(user, now, repeat, self.recent, refused, asked, FROM_TEXT, browsed)
-        tables = Tables(
-            state.neighbours, state.takers, state.history, state.passed, state.head, state.trending
-        )
-        self.size = gather(state.items, tables, request, self._scratch)
-        return request
+            near = nearest_items(state.items, text.centre, text.members, profile, TEXT_HITS, probes)
+        return Request(user, now, repeat, self.recent, refused, asked, closed, near, browsed)
 
-    def _fill(self, request: Request) -> None:
-        state, categories = self.state, len(self.state.names.categories)
-        fill_signals(state.items, state.clock, request, self._scratch, self.size, categories, self._signals)
+    def _tables(self) -> Tables:
+        state = self.state
+        return Tables(state.neighbours, state.takers, state.history, state.passed, state.head, state.trending)
 
     def _make_room(self) -> None:
         """Working memory for every item and user that the tables have room for."""
@@ -204,20 +279,6 @@ class Shortlist:
             if history.values[at, TIME] < before:
                 return float(history.values[at, TIME])
         return -np.inf
-
-    def scores(self) -> F32:
-        """float32 (size,), expected scores."""
-        weights, items = self.state.weights, self.state.items
-        score(
-            weights,
-            items,
-            self._scratch,
-            self._signals,
-            self.size,
-            self.cell,
-            self._scores,
-        )
-        return self._scores[: self.size]
 
     def addends(self, place: int) -> F32:
         """float32 (WIDTH,), what each signal adds to one candidate's score above the candidates' mean."""
