@@ -28,7 +28,7 @@ from instep.evaluate.simulate import Instep, Plan, Visit, World, play
 from instep.flow import Settings
 from instep.policy import Surface
 
-SEEDS, QUALITY, EPSILONS = 5, 2.5, (0.01, 0.02, 0.05)
+SEEDS, QUALITY, EPSILONS = 20, 2.5, (0.01, 0.02, 0.05)
 LAST, ENOUGH = 20, 0.5
 TARGET = 3.0
 
@@ -96,7 +96,7 @@ def measured(settings: Settings, plan: Plan, seeds: int) -> Found:
 def main() -> None:
     """Play, print the table, and with --json the claims."""
     parser = argparse.ArgumentParser(description="How often a good new item is shown until it is found.")
-    parser.add_argument("--quick", action="store_true", help="three short worlds in place of five")
+    parser.add_argument("--quick", action="store_true", help="three short worlds in place of twenty")
     parser.add_argument("--json", action="store_true", help="the claims as JSON on the last line")
     given = parser.parse_args()
     size = {"users": 40, "items": 100, "steps": 300} if given.quick else {"steps": 1000}
