@@ -28,42 +28,13 @@ from instep.evaluate.offpolicy import judge as judge_slates
 from instep.evaluate.replay import Outcome
 from instep.flow import Settings
 from instep.log import Readable
+from instep.tune.margins import MARGINS, Margins
 from instep.tune.unseen import Mask, Unseen, slices_of
 
 NOT_WORSE: Final = "not worse"
 WORSE: Final = "worse"
 CANNOT_TELL: Final = "cannot tell"
 Told = Callable[[str, int, int], None]
-
-
-class Margins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """By how much a candidate may be worse, and how much evidence is wanted.
-
-    Args:
-        overall: share of the live one's NDCG that may be lost over all events.
-        part: the same in one slice, where it must also be beyond chance (95 %).
-        earned: share of what the logged slates earned that the candidate may earn less.
-        events: a replay or slice with fewer scored events cannot tell.
-        slates: with fewer logged slates they cannot tell.
-        attribute: of users, whose values are the groups to be fair to; "" for the activity of users and the
-            popularity of items.
-        window: seconds in which a slate's feedback counts for it.
-    """
-
-    overall: float = 0.01
-    part: float = 0.05
-    earned: float = 0.05
-    events: int = 50
-    slates: int = 200
-    attribute: str = ""
-    window: float = 86_400.0
-
-    def __post_init__(self) -> None:
-        for name in ("overall", "part", "earned"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ConfigError(f"gate: {name}: must be in [0, 1), not {getattr(self, name)}")
-        if self.events < 1 or self.slates < 1 or not self.window > 0.0:
-            raise ConfigError("gate: events, slates and window must be above 0")
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -120,7 +91,6 @@ class Slates(msgspec.Struct, frozen=True):
     high: float | None = None
 
 
-MARGINS: Final = Margins()
 UNASKED: Final = Slates(why="the log was not asked")
 
 

@@ -9,7 +9,8 @@ from instep.domain import ConfigError
 from instep.evaluate.vectors import item_vectors
 from instep.flow import Settings
 from instep.log import Readable
-from instep.tune.gate import MARGINS, Decision, Margins, Told, judge, judge_logged
+from instep.tune.gate import Decision, Told, judge, judge_logged
+from instep.tune.margins import MARGINS, Margins
 from instep.tune.registry import Registry, Version
 from instep.tune.unseen import read_unseen
 

@@ -12,7 +12,8 @@ from playwright.sync_api import Page, expect
 
 from instep.serve.app import App, open_app
 from instep.serve.http import Service, configure_logs, serving
-from instep.tune.gate import Decision, Margins, Slates, Slice
+from instep.tune.gate import Decision, Slates, Slice
+from instep.tune.margins import Margins
 from instep.tune.registry import Version
 
 pytestmark = pytest.mark.browser

@@ -87,7 +87,11 @@ def diff(target: str, key_file: str | None, before: str, after: str, terminal: T
 @command.command()
 @click.argument("folder", metavar="FOLDER", type=click.Path(file_okay=False))
 @click.argument("name")
-@click.option("--groups", default="", help="A user's attribute whose values are the groups to be fair to.")
+@click.option(
+    "--groups",
+    default="",
+    help="A user's attribute whose values are the groups to be fair to.  [default: tune.gate.attribute]",
+)
 @with_terminal
 def judge(terminal: Terminal, folder: str, name: str, groups: str) -> None:
     """Have the gate judge version NAME by what the log holds that it has not seen. Exit status 1 when it refuses.
@@ -101,13 +105,12 @@ def judge(terminal: Terminal, folder: str, name: str, groups: str) -> None:
     from instep.serve.folder import Folder
     from instep.serve.judging import judge_in_folder
     from instep.serve.verifying import log_file
-    from instep.tune.gate import Margins
 
     place = Folder(folder, create=False)
     config = load_config(place.path)
     log = LogReader(log_file(place, config))
     with terminal.progress() as report:
-        decision = judge_in_folder(place, config, log, name, report, Margins(attribute=groups))
+        decision = judge_in_folder(place, config, log, name, report, groups)
     terminal.result("\n".join(decision.lines()), **msgspec.to_builtins(decision))
     if not decision.passed:
         click.get_current_context().exit(1)
