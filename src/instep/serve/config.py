@@ -269,6 +269,12 @@ class TuneSection(Section):
     options: tuple[Word, ...] = Field(
         default=(), description='of `instep tune` for each round: `["--method", "lora", "--steps", "200"]`'
     )
+    shadow: int = Field(
+        default=0,
+        ge=0,
+        description="on so many live choices each round's version is scored, shown to nobody, before the gate decides; "
+        "0 for none",
+    )
     gate: GateSection = GateSection()
 
 

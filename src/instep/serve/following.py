@@ -133,7 +133,8 @@ def follow_folder(
             f"log.url {config.log.url!r}: only a log in a file can be followed from another process"
         )
     given = config.tune
-    command = tune_command(str(folder.path), (*given.options, *options))
+    shadow = ("--shadow", str(given.shadow)) if given.shadow else ()
+    command = tune_command(str(folder.path), (*shadow, *given.options, *options))
     if until_input_ends:
         threading.Thread(target=_end_with_input, name="instep-input", daemon=True).start()
     tell(f"Following {folder.path}: tuning begins when there is reason to.")

@@ -1,4 +1,4 @@
-"""``instep models``: list, show, compare, promote, roll back, prune."""
+"""``instep models``: list, show, compare, judge, shadow, promote, roll back, prune."""
 
 from __future__ import annotations
 
@@ -117,6 +117,37 @@ def judge(terminal: Terminal, folder: str, name: str, groups: str) -> None:
 
 
 @command.command()
+@click.argument("folder", metavar="FOLDER", type=click.Path(file_okay=False))
+@click.argument("name")
+@click.option("--events", type=click.IntRange(0), default=0, help="End when so many choices were scored.")
+@click.option("--minutes", type=click.FloatRange(0), default=0.0, help="End after so long.")
+@with_terminal
+def shadow(terminal: Terminal, folder: str, name: str, events: int, minutes: float) -> None:
+    """Score version NAME on live traffic beside what serves, without showing it. Safe beside a service.
+
+    Each new choice in the log of FOLDER is scored before it is learned, by the live vectors and by the version's.
+    Without --events and --minutes until Ctrl-C. `show` tells the numbers, also meanwhile, and `judge` counts them.
+
+    \b
+    Example:
+      instep models shadow shop.instep v0003 --events 1000
+    """
+    from instep.log import LogReader
+    from instep.serve.config import load_config
+    from instep.serve.folder import Folder
+    from instep.serve.judging import shadow_in_folder
+    from instep.serve.verifying import log_file
+    from instep.tune.shadowing import Until
+
+    place = Folder(folder, create=False)
+    config = load_config(place.path)
+    log = LogReader(log_file(place, config))
+    with terminal.progress() as report:
+        found = shadow_in_folder(place, config, log, name, report, Until(events, minutes))
+    terminal.result("\n".join(found.lines()), **msgspec.to_builtins(found))
+
+
+@command.command()
 @with_target
 @click.argument("name")
 @click.option("--anyway", is_flag=True, help="Although the gate refused it, or was not asked.")
@@ -218,6 +249,7 @@ def as_text(found: VersionReport) -> str:
         )
     lines += [f"  {name}: {value:.6g}" for name, value in sorted(version.metrics.items())]
     lines += [f"gate: {found.verdict}", *_gate(found.gate or {})]
+    lines += _shadow(found.shadow)
     return "\n".join(lines)
 
 
@@ -228,6 +260,17 @@ def _gate(gate: dict[str, Any]) -> list[str]:
         return [f"  {line}" for line in msgspec.convert(gate, Decision).lines()]
     except msgspec.ValidationError:  # another gate's
         return [f"  {reason}" for reason in gate.get("reasons", ())]
+
+
+def _shadow(shadow: dict[str, Any] | None) -> list[str]:
+    from instep.tune.shadow import Shadow
+
+    if shadow is None:
+        return []
+    try:
+        return [f"live traffic: {line}" for line in msgspec.convert(shadow, Shadow).lines()]
+    except msgspec.ValidationError:  # of another release
+        return []
 
 
 def _when(seconds: float) -> str:
