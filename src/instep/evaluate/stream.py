@@ -61,10 +61,14 @@ class Stream:
             kind=self.kind[:n],
         )
 
-    def extended(self, rows: Rows) -> Stream:
+    def extended(self, rows: Rows, items: Sequence[str] = ()) -> Stream:
         """The same stream with more events at its end, as they come, each a group of its own.
 
         Users and items that are new get the next numbers; all others keep theirs.
+
+        Args:
+            rows: the events.
+            items: ids of items that are there although nothing happened on them.
 
         >>> stream = arrange("toy", Rows(["u"], ["a"], np.array([1.0])), ties="file")
         >>> longer = stream.extended(Rows(["v", "u"], ["a", "b"], np.array([2.0, 3.0])))
@@ -72,18 +76,18 @@ class Stream:
         (('u', 'v'), [0, 0, 1], [0, 1, 2])
         """
         user, users = _numbered(rows.user_id, self.users)
-        item, items = _numbered(rows.item_id, self.items)
+        item, known = _numbered((*rows.item_id, *items), self.items)
         first = int(self.group[-1]) + 1 if len(self) else 0
         return replace(
             self,
             user=np.append(self.user, user),
-            item=np.append(self.item, item),
+            item=np.append(self.item, item[: len(user)]),
             t=np.append(self.t, rows.t),
             value=np.append(self.value, rows.value),
             group=np.append(self.group, np.arange(first, first + len(user), dtype=np.int32)),
             kind=(*self.kind, *rows.kind),
             users=users,
-            items=items,
+            items=known,
         )
 
 

@@ -186,6 +186,7 @@ class Scoring:
         self._done = 0
         self._offsets: deque[int] = deque()  # of the acts that wait
         self._changes: dict[int, list[Change]] = {}  # what came before the act of this index
+        self._named: list[str] = []  # items of these that the stream may not know yet
 
     @property
     def scored(self) -> int:
@@ -215,7 +216,8 @@ class Scoring:
             else:
                 self._note_change(len(self._stream) + len(acts), entry)
         if acts:
-            self._stream = self._stream.extended(rows_of(acts))
+            self._stream = self._stream.extended(rows_of(acts), self._named)
+            self._named.clear()
             for side in self._sides:
                 side.grow(self._stream)
 
@@ -257,6 +259,7 @@ class Scoring:
         text = self._newly_read(record)
         if text or not isinstance(record, ItemVector):
             self._changes.setdefault(before, []).append(Change(entry.offset, record, text))
+            self._named.append(record.item_id)
 
     def _newly_read(self, record: ItemPut | ItemPatch | ItemRemoval | ItemVector) -> str:
         """The text that is read here: when the live encoder's vector comes, or at once where there is none."""
