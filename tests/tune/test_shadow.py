@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -38,9 +39,10 @@ from instep.evaluate.vectors import item_vectors
 from instep.log import LogReader
 from instep.serve.app import App, open_app
 from instep.serve.cli import main
-from instep.serve.following import tune_command
+from instep.serve.commands.tune import _shadowed
 from instep.serve.http import Service, configure_logs, serving
 from instep.serve.settings import flow_settings
+from instep.serve.terminal import silent
 from instep.tune.gate import CANNOT_TELL, WORSE, Slice, judge
 from instep.tune.judging import judge_version
 from instep.tune.margins import Margins
@@ -517,7 +519,16 @@ def test_the_numbers_beside_another_encoder_than_now_do_not_count(app: App) -> N
         assert any("on live traffic" in reason for reason in decision.reasons) == bool(counted)
 
 
-def test_rounds_that_follow_wait_for_live_choices_where_the_configuration_says_so() -> None:
+def test_a_round_whose_live_choices_were_cut_short_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*given: object) -> Shadow:
+        return Shadow("a", "b", 2, [], None, 0, 9, 1e9, 2e9, STOPPED)
+
+    monkeypatch.setattr("instep.serve.judging.shadow_in_folder", cut)
+    given: list[Any] = [None, None, None, "v0001", silent]
+    assert _shadowed(*given, 5) == "not judged: it was stopped after 2 of 5 live choices"
+    assert _shadowed(*given, 2) == _shadowed(*given, 0) == ""
+
+
+def test_live_choices_are_for_the_gate() -> None:
     done = CliRunner().invoke(main, ["tune", "x.instep", "--shadow", "5", "--no-gate"])
     assert (done.exit_code, "--shadow is for the gate" in done.output + done.stderr) == (2, True)
-    assert tune_command("x", ("--shadow", "9"))[-2:] == ["--shadow", "9"]
