@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -164,6 +165,7 @@ def changing() -> list[Entry]:
         for number, name in enumerate(texts)
     ]
     records += [Feedback("n9", "u1", "out-of-nowhere", later + 99, "click")]
+    records += [Feedback("n10", "u2", "i1", START - 1e6, "click")]  # long after it happened
     return entries(records, 186)
 
 
@@ -395,6 +397,9 @@ def test_ctrl_c_ends_it_with_its_numbers(app: App) -> None:
     for act in acts(65, 60):
         app.flow.observe([act])
     time.sleep(2.0)
+    if sys.platform == "linux":
+        tasks = map(int, os.listdir(f"/proc/{process.pid}/task"))
+        assert 19 in [os.getpriority(os.PRIO_PROCESS, task) for task in tasks]
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
@@ -444,6 +449,15 @@ def test_minutes_end_it_and_one_that_waits_is_stopped_at_once(app: App) -> None:
     following.join(5)
     assert following.found is not None
     assert following.found.ended == STOPPED
+
+
+def test_stopped_before_it_follows_it_writes_nothing(app: App) -> None:
+    stop = threading.Event()
+    stop.set()
+    log, settings = LogReader(app.folder.path / "log.sqlite"), flow_settings(app.config)
+    with pytest.raises(ConfigError, match="v0001: it was stopped before it began to follow the log"):
+        shadow_version(app.models.registry, "v0001", log, settings, "english", stop=stop)
+    assert seen(app) is None
 
 
 def test_a_switch_of_the_live_encoder_ends_it(app: App) -> None:

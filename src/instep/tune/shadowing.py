@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from instep.domain import ConfigError, Entry
+from instep.domain import ConfigError, Entry, InstepError
 from instep.encode import encode_all, open_encoder
 from instep.evaluate.vectors import item_vectors
 from instep.flow import Settings
@@ -96,21 +96,16 @@ def shadow_version(
     Raises:
         UnknownVersion: there is none of this name.
         ConfigError: before anything is replayed: the version is damaged, was not exported, or its data lost an erased
-            user. Later on: the live encoder was switched, or somebody was erased; shadow.json says so, too.
+            user. Later on: it was stopped before it followed, the live encoder was switched, or somebody was erased;
+            of the latter two shadow.json tells.
     """
     version, model = registry.get(name), model_of(registry, name)
     check_whole(version, log.count(version.start, version.end))
     registry.verify(name)
-    follower = _Follower(registry, name, log, margins, until, stop or threading.Event())
-    scoring = follower.begin(settings, model, "" if live == "none" else opens(registry, live), cache)
-    done = 0
-    while scoring.learn_next():
-        done += 1
-        if progress is not None and done % AT_ONCE == 0:
-            progress("Learning the log so far", done, scoring.old)
-        if follower.stop.is_set():
-            return follower.told(STOPPED)
-    return follower.follow(progress)
+    told = progress or (lambda work, done, whole: None)
+    follower = _Follower(registry, name, log, margins, until, told, stop or threading.Event())
+    follower.begin(settings, model, "" if live == "none" else opens(registry, live), cache)
+    return follower.follow()
 
 
 class _Follower:
@@ -123,10 +118,11 @@ class _Follower:
         log: LogReader,
         margins: Margins,
         until: Until,
+        progress: Told,
         stop: threading.Event,
     ) -> None:
         self.registry, self.name, self.log = registry, name, log
-        self.margins, self.until, self.stop = margins, until, stop
+        self.margins, self.until, self.progress, self.stop = margins, until, progress, stop
         self.version = registry.get(name)
         self.start = self.at = log.end
         self.records = 0  # of all before `at`
@@ -135,15 +131,16 @@ class _Follower:
         self.written, self.cost = 0.0, 0.0
         self.fault = ""  # why it cannot go on, once what was read is scored
 
-    def begin(self, settings: Settings, model: str, live: str, cache: Path | None) -> Scoring:
-        """Read the log so far, and have both encoders read its catalogue."""
+    def begin(self, settings: Settings, model: str, live: str, cache: Path | None) -> None:
+        """Read the log so far, have both encoders read its catalogue, and both systems learn it."""
         acts = Acts(settings.rewards)
         for entry in self.log.read(0, self.start):
             acts.note(entry)
             self._note(entry)
         stream, _ = acts.stream()
-        candidate = item_vectors(stream, model, cache)
-        now = item_vectors(stream, live, cache) if live else []
+        reading = partial(self._under_way, "Reading texts with the language model")
+        candidate = item_vectors(stream, model, cache, reading)
+        now = item_vectors(stream, live, cache, reading) if live else []
         if now and self.space.live not in ("", now[0].encoder):
             raise ConfigError(
                 f"requests read the vectors of {self.space.live}, but {now[0].encoder} is to serve: wait until the "
@@ -151,9 +148,18 @@ class _Follower:
             )
         encoder = open_encoder(model)
         self.scoring = Scoring(acts, now, candidate, partial(encode_all, encoder))
-        return self.scoring
+        done = 0
+        while self.scoring.learn_next():
+            done += 1
+            if done % AT_ONCE == 0:
+                self._under_way("Learning the log so far", done, self.scoring.old)
 
-    def follow(self, progress: Told | None) -> Shadow:
+    def _under_way(self, work: str, done: int, whole: int) -> None:
+        self.progress(work, done, whole)
+        if self.stop.is_set():
+            raise ConfigError(f"{self.name}: {STOPPED} before it began to follow the log")
+
+    def follow(self) -> Shadow:
         """Score what comes until it is to end."""
         self.began = time.time()
         began = time.monotonic()
@@ -161,8 +167,7 @@ class _Follower:
         try:
             while not (why := STOPPED if self.stop.is_set() else self._met(began)):
                 if self.scoring.score_next():
-                    if progress is not None:
-                        progress("Scoring live choices", self.scoring.scored, self.until.events)
+                    self.progress("Scoring live choices", self.scoring.scored, self.until.events)
                 elif self.fault:
                     raise ConfigError(self.fault)
                 elif not self._read():
@@ -171,7 +176,7 @@ class _Follower:
                     self._check_erased()
                     self.write()
             self._check_erased()
-        except ConfigError as error:
+        except InstepError as error:
             self.write(str(error))
             raise
         return self.write(why)
