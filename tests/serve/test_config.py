@@ -58,6 +58,19 @@ def test_the_configuration_cannot_be_changed() -> None:
         ('[recommend]\nrepeat = "often"\n', r"recommend\.repeat: must be a valid boolean.*, not 'often'"),
         ('[log]\nurl = "mysql://x"\n', r"instep\.toml: log\.url: must be"),
         ("port = \n", r"instep\.toml: is not valid TOML: .*line 1"),
+        (
+            "[tune.gate]\noverall = 1.0\n",
+            r"instep\.toml: tune\.gate\.overall: must be less than 1, not 1\.0",
+        ),
+        ("[tune.gate]\npart = -0.1\n", r"tune\.gate\.part: must be greater than or equal to 0, not -0\.1"),
+        ("[tune.gate]\nearned = nan\n", r"tune\.gate\.earned: must be a finite number, not nan"),
+        ("[tune.gate]\nevents = 0\n", r"tune\.gate\.events: must be greater than or equal to 1, not 0"),
+        ("[tune.gate]\nslates = 1.5\n", r"tune\.gate\.slates: must be a valid integer.*, not 1\.5"),
+        ("[tune.gate]\nattribute = 3\n", r"tune\.gate\.attribute: must be a valid string, not 3"),
+        ("[tune.gate]\nwindow = 0\n", r"tune\.gate\.window: must be greater than 0, not 0"),
+        ("[tune.gate]\noveral = 0.1\n", r"overal: there is no such setting; did you mean overall\?"),
+        ("[tune]\ngates = 1\n", r"tune\.gates: there is no such setting; did you mean gate\?"),
+        ("[tune]\ngate = 1\n", r"instep\.toml: tune\.gate: must be"),
     ],
 )
 def test_a_wrong_value_names_the_file_and_the_key(tmp_path: Path, toml: str, message: str) -> None:
@@ -77,6 +90,11 @@ def test_a_wrong_value_names_the_file_and_the_key(tmp_path: Path, toml: str, mes
             "INSTEP_SERVE__PROT",
             "1",
             r"INSTEP_SERVE__PROT: serve\.prot: there is no such setting; did you mean port",
+        ),
+        (
+            "INSTEP_TUNE__GATE__PART",
+            "1",
+            r"INSTEP_TUNE__GATE__PART: tune\.gate\.part: must be less than 1, not '1'",
         ),
         ("INSTEP_SERV__PORT", "1", r"INSTEP_SERV__PORT: there is no setting serv; did you mean serve\?"),
         ("INSTEP_REWARDS", "{", r"rewards"),

@@ -13,7 +13,8 @@ from instep.encode import content_hash, encode_all, open_minilm, to_bytes
 from instep.evaluate.vectors import item_vectors
 from instep.flow import Flow, Settings
 from instep.log import MemoryLog
-from instep.tune.gate import CANNOT_TELL, NOT_WORSE, WORSE, Decision, Margins, Slates, judge, judge_logged
+from instep.tune.gate import CANNOT_TELL, NOT_WORSE, WORSE, Decision, Slates, judge, judge_logged
+from instep.tune.margins import Margins
 from instep.tune.unseen import Unseen, read_unseen, slices_of
 
 START = 1_700_000_000.0

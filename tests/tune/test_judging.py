@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -85,3 +86,20 @@ def test_what_was_held_back_is_unseen_and_nonsense_is_not_believed() -> None:
     assert unseen_from(version) == 50
     assert unseen_from(with_held(40)) == 40
     assert unseen_from(with_held(5)) == unseen_from(with_held("40")) == 50
+
+
+def test_the_margins_are_those_of_the_configuration_and_groups_wins_over_its_attribute(app: App) -> None:
+    with app:
+        name = add(app)
+        (app.folder.path / "instep.toml").write_text('[tune.gate]\nevents = 100000\nattribute = "region"\n')
+        command = ["models", "judge", str(app.folder.path), name, "--json"]
+        done = CliRunner().invoke(main, command)
+        said = json.loads(done.output)
+        assert done.exit_code == 1
+        assert said["reasons"] == [f"only {said['events']} unseen events, 100000 are needed to judge"]
+        assert (said["margins"]["attribute"], said["margins"]["part"]) == ("region", 0.05)
+        done = CliRunner().invoke(main, [*command, "--groups", "age"])
+        assert json.loads(done.output)["margins"]["attribute"] == "age"
+        (app.folder.path / "instep.toml").write_text("[tune.gate]\noverall = 2\n")
+        done = CliRunner().invoke(main, command)
+        assert (done.exit_code, "tune.gate.overall: must be less than 1, not 2" in done.stderr) == (1, True)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -617,7 +618,36 @@ class TestVersions:
         assert told["version"]["name"] == "v0001"
         assert told["gate"]
         assert (place / "models" / "v0001" / "gate.json").exists() == bool(told["decision"])
+        assert told["decision"].get("shadow", []) == []
         assert CliRunner().invoke(main, ["tune", str(place), "--method", "magic"]).exit_code == 2
         assert CliRunner().invoke(main, ["tune", str(place), "--model", "nothing"]).exit_code == 1
         assert CliRunner().invoke(main, ["tune", str(place), "--resume"]).exit_code == 1
         assert CliRunner().invoke(main, ["tune", str(tmp_path / "none.instep")]).exit_code == 1
+
+    def test_the_gate_waits_for_live_choices(self, folder: Path, tmp_path: Path) -> None:
+        from click.testing import CliRunner
+
+        from instep.serve.cli import main
+
+        place = tmp_path / "shop.instep"
+        place.mkdir()
+        (place / "log.sqlite").write_bytes((folder / "log.sqlite").read_bytes())
+        writer = SqliteLog(place / "log.sqlite")
+
+        def act() -> None:
+            while not (place / "models" / "v0001" / "shadow.json").exists():
+                time.sleep(0.05)
+            late = START + 1e6
+            writer.append([Feedback(f"l{n}", "late", f"desk-{n}", late + n, "purchase") for n in range(5)])
+
+        acting = threading.Thread(target=act)
+        acting.start()
+        words = ["tune", str(place), "--method", "head", "--steps", "2", "--track", "none", "--json"]
+        settings = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")]
+        found = CliRunner().invoke(main, [*words, *settings, "--shadow", "3"])
+        acting.join()
+        writer.close()
+        assert found.exit_code == 0, found.output
+        decision = json.loads(found.stdout.splitlines()[-1])["decision"]
+        assert (decision["shadow"][0]["name"], decision["shadow"][0]["events"]) == ("all", 3)
+        assert decision["shadow"][0]["says"] == "cannot tell"

@@ -5,7 +5,7 @@ from instep.evaluate.baselines import BASELINES
 from instep.evaluate.bootstrap import Interval, mean_interval, ratio_interval
 from instep.evaluate.metrics import gains, summarise
 from instep.evaluate.read import Notes, Selection, read_stream, rows_of
-from instep.evaluate.replay import Options, Outcome, replay
+from instep.evaluate.replay import Options, Outcome, Replay, replay
 from instep.evaluate.stream import Rows, Stream, arrange
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Notes",
     "Options",
     "Outcome",
+    "Replay",
     "Rows",
     "Selection",
     "SplitSystem",

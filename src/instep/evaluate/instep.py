@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -20,7 +19,6 @@ from instep.log import MemoryLog
 from instep.score.signals import SIGNALS
 
 BATCH: Final = 1000
-DAY: Final = 86_400.0
 HELD: Final = 2000
 """Of a longer history than this, the older part is excluded by name: the flow's own is bounded."""
 AS_IT_IS: Final = frozenset(
@@ -50,17 +48,29 @@ class Instep:
         name: str = "instep",
     ) -> None:
         self.name = name
-        ahead = float(stream.t[-1]) - time.time() + DAY
-        limits = Limits(earliest=float(stream.t[0]) - DAY, skew=max(DAY, ahead))
-        self.flow = Flow(MemoryLog(), Settings(policy="greedy", repeat=repeat, limits=limits))
-        self._stream = stream
+        any_time = Limits(earliest=-math.inf, skew=math.inf)
+        self.flow = Flow(MemoryLog(), Settings(policy="greedy", repeat=repeat, limits=any_time))
         self._repeat = repeat
-        self._number = {item_id: number for number, item_id in enumerate(stream.items)}
+        self._number: dict[str, int] = {}
         self._learned = 0
         self._remembered = 0
-        self._known: list[set[int]] = [set() for _ in stream.users]  # items the flow learned
-        self._ahead: list[list[Feedback]] = [[] for _ in stream.users]  # remembered, not yet learned
-        for batch in _batches([*_catalogue(stream), *vectors]):
+        self._known: list[set[int]] = []  # items the flow learned
+        self._ahead: list[list[Feedback]] = []  # remembered, not yet learned
+        self.grow(stream)
+        self.change([*_catalogue(stream), *vectors])
+
+    def grow(self, stream: Stream) -> None:
+        """Go on with a longer stream, whose first events, users and items are those of the one before."""
+        self._stream = stream
+        for item_id in stream.items[len(self._number) :]:
+            self._number[item_id] = len(self._number)
+        more = range(len(self._known), len(stream.users))
+        self._known += [set() for _ in more]
+        self._ahead += [[] for _ in more]
+
+    def change(self, records: Sequence[Record]) -> None:
+        """Observe what is no event: items and their vectors, as they are from here on."""
+        for batch in _batches(records):
             self.flow.observe(batch)
 
     def learn(self, user: int, item: int, t: float, value: float) -> None:

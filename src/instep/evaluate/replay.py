@@ -75,10 +75,17 @@ class Outcome:
 class Consumed:
     """What each user has consumed, in order, each item once."""
 
-    def __init__(self, users: int) -> None:
-        self._items: list[Int32] = [np.empty(0, np.int32)] * users
-        self._count = np.zeros(users, np.int64)
-        self._seen: list[set[int]] = [set() for _ in range(users)]
+    def __init__(self) -> None:
+        self._items: list[Int32] = []
+        self._count: list[int] = []
+        self._seen: list[set[int]] = []
+
+    def grow(self, users: int) -> None:
+        """Have room for so many users."""
+        more = range(len(self._seen), users)
+        self._items += [np.empty(0, np.int32) for _ in more]
+        self._count += [0 for _ in more]
+        self._seen += [set() for _ in more]
 
     def has(self, user: int, item: int) -> bool:
         """Whether this user has consumed this item."""
@@ -93,7 +100,7 @@ class Consumed:
         if item in self._seen[user]:
             return
         self._seen[user].add(item)
-        count = int(self._count[user])
+        count = self._count[user]
         if count == len(self._items[user]):
             grown = np.empty(max(8, 2 * count), np.int32)
             grown[:count] = self._items[user]
@@ -125,7 +132,7 @@ def replay(
     """
     check(system, options)
     _reset_peak_rss()
-    run = _Run(stream, system, options)
+    run = Replay(stream, system, options)
     starts = np.flatnonzero(np.diff(stream.group, prepend=-1))
     ends = np.append(starts[1:], len(stream))
     cut = int(options.warmup * len(stream))
@@ -134,10 +141,7 @@ def replay(
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         if warm and end > cut:
             warm, began = False, time.perf_counter()
-        run.learn_until(start, timed=not warm)
-        if not warm:
-            run.score(start, end, cut)
-        run.consume(start, end)
+        run.step(start, end, cut)
         if progress is not None and start >= told + PROGRESS_EVERY:
             told = start
             progress(told)
@@ -145,32 +149,72 @@ def replay(
     return run.outcome(time.perf_counter() - began)
 
 
-class _Run:
-    """One replay under way."""
+class Replay:
+    """A replay under way, group by group: `replay` runs one over a whole stream, this one's stream may grow.
 
-    def __init__(self, stream: Stream, system: System, options: Options) -> None:
-        self.stream, self.system, self.options = stream, system, options
-        self.consumed = Consumed(len(stream.users))
+    Args:
+        stream: the events so far, in order.
+        system: fresh: it has learned nothing yet.
+        options: the protocol's choices; `warmup` is for `replay`, `step` is told what to score.
+
+    >>> from instep.evaluate import Rows, arrange, Options
+    >>> from instep.evaluate.baselines import Popularity
+    >>> stream = arrange("toy", Rows(["u", "v"], ["a", "a"], np.array([1.0, 2.0])), ties="file")
+    >>> run = Replay(stream.first(1), Popularity(len(stream.items)), Options())
+    >>> run.step(0, 1)
+    >>> run.grow(stream)
+    >>> run.step(1, 2)
+    >>> run.outcome().rank.tolist()
+    [0, 0]
+    """
+
+    def __init__(self, stream: Stream, system: System, options: Options = Options()) -> None:
+        self.system, self.options = system, options
+        self.consumed = Consumed()
         self.nothing = np.empty(0, np.int32)
         self.late = options.delay or options.delay_items
         self.learned = 0
-        self.user = stream.user.tolist()
-        self.item = stream.item.tolist()
-        self.t = stream.t.tolist()
-        self.value = stream.value.tolist()
+        self.user: list[int] = []
+        self.item: list[int] = []
+        self.t: list[float] = []
+        self.value: list[float] = []
         self.event: list[int] = []
         self.rank: list[int] = []
         self.slate: list[int] = []
         self.slates: list[Int32] = []
         self.recommend_ns: list[int] = []
         self.observe_ns: list[int] = []
+        self.grow(stream)
+
+    def grow(self, stream: Stream) -> None:
+        """Go on with a longer stream, whose first events, users and items are those of the one before."""
+        known = len(self.user)
+        self.user += stream.user[known:].tolist()
+        self.item += stream.item[known:].tolist()
+        self.t += stream.t[known:].tolist()
+        self.value += stream.value[known:].tolist()
+        self.consumed.grow(len(stream.users))
+
+    def step(self, start: int, end: int, cut: int = 0) -> None:
+        """One group: learn what was before it, ask, note the ranks, and count it as consumed.
+
+        Args:
+            start: index of its first event: the one after the group before.
+            end: the index after its last.
+            cut: events before this one are not scored.
+        """
+        warm = end <= cut
+        self.learn_until(start, timed=not warm)
+        if not warm:
+            self.score(start, end, cut)
+        self.consume(start, end)
 
     def learn_until(self, place: int, timed: bool) -> None:
         """Learn every event that is at least `late` events before `place`."""
         learn = self.system.learn
         if self.options.delay_items and isinstance(self.system, SplitSystem):
             learn = self.system.learn_shared
-        for event in range(self.learned, min(place - self.late, len(self.stream))):
+        for event in range(self.learned, min(place - self.late, len(self.user))):
             began = time.perf_counter_ns()
             learn(self.user[event], self.item[event], self.t[event], self.value[event])
             if timed:
@@ -222,8 +266,8 @@ class _Run:
             if again:
                 raise StageError(f"{self.system.name} returned items its user consumed: {again}")
 
-    def outcome(self, seconds: float) -> Outcome:
-        """Everything noted, as arrays."""
+    def outcome(self, seconds: float = 0.0) -> Outcome:
+        """Everything noted so far, as arrays; `seconds` is how long it took."""
         return Outcome(
             system=self.system.name,
             event=np.array(self.event, np.int32),

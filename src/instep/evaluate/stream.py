@@ -61,6 +61,35 @@ class Stream:
             kind=self.kind[:n],
         )
 
+    def extended(self, rows: Rows, items: Sequence[str] = ()) -> Stream:
+        """The same stream with more events at its end, as they come, each a group of its own.
+
+        Users and items that are new get the next numbers; all others keep theirs.
+
+        Args:
+            rows: the events.
+            items: ids of items that are there although nothing happened on them.
+
+        >>> stream = arrange("toy", Rows(["u"], ["a"], np.array([1.0])), ties="file")
+        >>> longer = stream.extended(Rows(["v", "u"], ["a", "b"], np.array([2.0, 3.0])))
+        >>> longer.users, longer.item.tolist(), longer.group.tolist()
+        (('u', 'v'), [0, 0, 1], [0, 1, 2])
+        """
+        user, users = _numbered(rows.user_id, self.users)
+        item, known = _numbered((*rows.item_id, *items), self.items)
+        first = int(self.group[-1]) + 1 if len(self) else 0
+        return replace(
+            self,
+            user=np.append(self.user, user),
+            item=np.append(self.item, item[: len(user)]),
+            t=np.append(self.t, rows.t),
+            value=np.append(self.value, rows.value),
+            group=np.append(self.group, np.arange(first, first + len(user), dtype=np.int32)),
+            kind=(*self.kind, *rows.kind),
+            users=users,
+            items=known,
+        )
+
 
 def digest(ids: Sequence[str], seed: int) -> UInt64:
     """A seeded 64-bit hash of every id, uint64 (n,), equal on every machine.
@@ -87,6 +116,13 @@ def _dense(ids: Sequence[str], known: Sequence[str], seed: int) -> tuple[Int32, 
     shuffled = [distinct[i] for i in np.argsort(digest(distinct, seed), kind="stable")]
     number = {name: place for place, name in enumerate(shuffled)}
     return np.fromiter((number[i] for i in ids), np.int32, len(ids)), tuple(shuffled)
+
+
+def _numbered(ids: Sequence[str], known: tuple[str, ...]) -> tuple[Int32, tuple[str, ...]]:
+    """Numbers for ids: those known keep theirs, new ones get the next."""
+    number = {name: place for place, name in enumerate(known)}
+    found = np.fromiter((number.setdefault(name, len(number)) for name in ids), np.int32, len(ids))
+    return found, tuple(number) if len(number) > len(known) else known
 
 
 def arrange(

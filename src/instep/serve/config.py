@@ -26,6 +26,7 @@ from pydantic_settings import (
 from instep.domain import ConfigError
 from instep.policy import BUDGET
 from instep.reward import Attribution
+from instep.tune.margins import MARGINS
 
 FILE = "instep.toml"
 PREFIX = "INSTEP_"
@@ -208,6 +209,38 @@ class SnapshotSection(Section):
     keep: int = Field(default=3, ge=1, description="how many snapshots are kept")
 
 
+class GateSection(Section):
+    """What the gate lets pass (docs/models.md)."""
+
+    overall: Finite = Field(
+        default=MARGINS.overall, ge=0, lt=1, description="share of NDCG@10 that may be lost over all events"
+    )
+    part: Finite = Field(
+        default=MARGINS.part,
+        ge=0,
+        lt=1,
+        description="the same in one slice, where it must also be beyond chance",
+    )
+    earned: Finite = Field(
+        default=MARGINS.earned,
+        ge=0,
+        lt=1,
+        description="share of what the logged slates earned that may be lost",
+    )
+    events: int = Field(
+        default=MARGINS.events, ge=1, description="a replay or slice with fewer scored events cannot tell"
+    )
+    slates: int = Field(default=MARGINS.slates, ge=1, description="with fewer logged slates they cannot tell")
+    attribute: Annotated[str, Field(max_length=256)] = Field(
+        default=MARGINS.attribute,
+        description="a user's attribute whose values are the groups to be fair to; empty for groups by activity, and "
+        "for popular and rare items",
+    )
+    window: Finite = Field(
+        default=MARGINS.window, gt=0, description="seconds in which a slate's feedback counts for it"
+    )
+
+
 class TuneSection(Section):
     """Tuning the language model beside the service (docs/tune.md)."""
 
@@ -236,6 +269,13 @@ class TuneSection(Section):
     options: tuple[Word, ...] = Field(
         default=(), description='of `instep tune` for each round: `["--method", "lora", "--steps", "200"]`'
     )
+    shadow: int = Field(
+        default=0,
+        ge=0,
+        description="on so many live choices each round's version is scored, shown to nobody, before the gate decides; "
+        "0 for none",
+    )
+    gate: GateSection = GateSection()
 
 
 class Config(BaseSettings):
@@ -299,14 +339,16 @@ def settings() -> Iterator[Setting]:
     >>> next(settings()).key
     'encoder'
     """
-    for name, field in Config.model_fields.items():
+    yield from _settings_of(Config)
+
+
+def _settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
+    for name, field in model.model_fields.items():
         default = field.get_default(call_default_factory=True)
         if isinstance(default, Section):
-            for inner, each in type(default).model_fields.items():
-                value = each.get_default(call_default_factory=True)
-                yield Setting(f"{name}.{inner}", value, each.description or "")
+            yield from _settings_of(type(default), f"{prefix}{name}.")
         else:
-            yield Setting(name, default, field.description or "")
+            yield Setting(f"{prefix}{name}", default, field.description or "")
 
 
 def load_config(folder: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -406,9 +448,10 @@ def _explained(fault: Any, path: Path | None, table: Mapping[str, Any]) -> str:
         found = found.get(part) if isinstance(found, Mapping) else None
     where = variable if variable in os.environ else str(path) if found is not None and path else "argument"
     if fault["type"] == "extra_forbidden":
-        section = Config.model_fields.get(keys[0])
-        default = section.get_default(call_default_factory=True) if section and len(keys) > 1 else None
-        known = type(default).model_fields if isinstance(default, Section) else Config.model_fields
+        known: Mapping[str, Any] = Config.model_fields
+        for part in keys[:-1]:
+            default = known[part].get_default(call_default_factory=True) if part in known else None
+            known = type(default).model_fields if isinstance(default, Section) else known
         known = SurfaceSection.model_fields if keys[0] == "surfaces" and len(keys) > 1 else known
         return f"{where}: {key}: there is no such setting{_close(keys[-1], known)}"
     given = "" if isinstance(fault["input"], Mapping) else f", not {fault['input']!r}"

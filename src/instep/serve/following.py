@@ -133,7 +133,7 @@ def follow_folder(
             f"log.url {config.log.url!r}: only a log in a file can be followed from another process"
         )
     given = config.tune
-    command = tune_command(str(folder.path), (*given.options, *options))
+    command = tune_command(str(folder.path), (*given.options, *options), given.shadow)
     if until_input_ends:
         threading.Thread(target=_end_with_input, name="instep-input", daemon=True).start()
     tell(f"Following {folder.path}: tuning begins when there is reason to.")
@@ -148,9 +148,14 @@ def follow_folder(
     )
 
 
-def tune_command(folder: str, options: Sequence[str]) -> list[str]:
-    """The command line of one round: from the version that is live, promoted if the gate finds it not worse."""
-    return [sys.executable, "-m", "instep", "tune", folder, "--model", "live", "--promote", *options]
+def tune_command(folder: str, options: Sequence[str], shadow: int = 0) -> list[str]:
+    """The command line of one round: from the version that is live, promoted if the gate finds it not worse.
+
+    >>> tune_command("shop.instep", ("--steps", "9"), shadow=500)[5:]
+    ['--model', 'live', '--promote', '--shadow', '500', '--steps', '9']
+    """
+    live = ("--shadow", str(shadow)) if shadow else ()
+    return [sys.executable, "-m", "instep", "tune", folder, "--model", "live", "--promote", *live, *options]
 
 
 def follow_command(folder: str) -> list[str]:

@@ -14,6 +14,7 @@ import msgspec
 from instep.domain import ConfigError
 from instep.log import Log, LogReader, SqliteLog
 from instep.tune.registry import BASE, Registry, Version, check_whole
+from instep.tune.version import read_json
 
 EVERY_SECONDS: Final = 1.0
 POINTS: Final = 400
@@ -33,6 +34,7 @@ class VersionReport(msgspec.Struct, frozen=True, kw_only=True):
         erased: whether some were erased since: it cannot be promoted any more.
         fault: what is wrong with its files; "" when nothing was found.
         gate: all that the gate recorded; null where it was not asked.
+        shadow: how it does on live traffic that it is not shown to; null where it was not scored on any.
         losses: points of its loss curve, the lines of losses.jsonl.
     """
 
@@ -43,6 +45,7 @@ class VersionReport(msgspec.Struct, frozen=True, kw_only=True):
     erased: bool
     fault: str = ""
     gate: dict[str, Any] | None = None
+    shadow: dict[str, Any] | None = None
     losses: list[dict[str, Any]] = []
 
 
@@ -94,8 +97,9 @@ class Models:
             self.registry.verify(name)
         except ConfigError as error:
             fault = str(error)
+        found = self._report(version)
         return msgspec.structs.replace(
-            self._report(version), fault=fault, losses=_losses(self.registry.path(name))
+            found, fault=fault or found.fault, losses=_losses(self.registry.path(name))
         )
 
     def promote(self, name: str, anyway: bool = False) -> ModelList:
@@ -205,14 +209,14 @@ class Models:
                     _log.error("the live language model was not changed: %s", error)
 
     def _report(self, version: Version) -> VersionReport:
-        name, now, fault = version.name, self.registry.standing, ""
-        gate = None
+        name, now = version.name, self.registry.standing
+        fault, verdict, gate, shadow = "", None, None, None
         try:
             verdict = self.registry.verdict(name)
-            if verdict is not None:
-                gate = msgspec.json.decode((self.registry.path(name) / "gate.json").read_bytes())
-        except (ConfigError, OSError) as error:
-            verdict, fault = None, str(error)
+            gate = self._note(name, "gate.json")
+            shadow = self._note(name, "shadow.json")
+        except ConfigError as error:
+            fault = str(error)
         records = self._records(version)
         return VersionReport(
             version=version,
@@ -222,7 +226,18 @@ class Models:
             erased=records < version.records,
             fault=fault,
             gate=gate,
+            shadow=shadow,
         )
+
+    def _note(self, name: str, file: str) -> dict[str, Any] | None:
+        """What was found out about a version and put beside it; None without such a file."""
+        path = self.registry.path(name) / file
+        if not path.exists():
+            return None
+        found: dict[str, Any] | None = read_json(path, dict[str, Any])
+        if found is None:
+            raise ConfigError(f"{path}: is corrupt; delete it")
+        return found
 
     def _records(self, version: Version) -> int:
         span = (version.start, version.end)

@@ -20,6 +20,7 @@ import numpy as np
 
 from instep.domain import ConfigError, EncoderSwitch, Entry, ItemVector
 from instep.evaluate import Options, replay
+from instep.evaluate.base import Int32
 from instep.evaluate.bootstrap import mean_interval
 from instep.evaluate.instep import Instep
 from instep.evaluate.metrics import gains
@@ -28,42 +29,13 @@ from instep.evaluate.offpolicy import judge as judge_slates
 from instep.evaluate.replay import Outcome
 from instep.flow import Settings
 from instep.log import Readable
+from instep.tune.margins import MARGINS, Margins
 from instep.tune.unseen import Mask, Unseen, slices_of
 
 NOT_WORSE: Final = "not worse"
 WORSE: Final = "worse"
 CANNOT_TELL: Final = "cannot tell"
 Told = Callable[[str, int, int], None]
-
-
-class Margins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """By how much a candidate may be worse, and how much evidence is wanted.
-
-    Args:
-        overall: share of the live one's NDCG that may be lost over all events.
-        part: the same in one slice, where it must also be beyond chance (95 %).
-        earned: share of what the logged slates earned that the candidate may earn less.
-        events: a replay or slice with fewer scored events cannot tell.
-        slates: with fewer logged slates they cannot tell.
-        attribute: of users, whose values are the groups to be fair to; "" for the activity of users and the
-            popularity of items.
-        window: seconds in which a slate's feedback counts for it.
-    """
-
-    overall: float = 0.01
-    part: float = 0.05
-    earned: float = 0.05
-    events: int = 50
-    slates: int = 200
-    attribute: str = ""
-    window: float = 86_400.0
-
-    def __post_init__(self) -> None:
-        for name in ("overall", "part", "earned"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ConfigError(f"gate: {name}: must be in [0, 1), not {getattr(self, name)}")
-        if self.events < 1 or self.slates < 1 or not self.window > 0.0:
-            raise ConfigError("gate: events, slates and window must be above 0")
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -120,7 +92,6 @@ class Slates(msgspec.Struct, frozen=True):
     high: float | None = None
 
 
-MARGINS: Final = Margins()
 UNASKED: Final = Slates(why="the log was not asked")
 
 
@@ -138,6 +109,7 @@ class Decision(msgspec.Struct, frozen=True):
         margins: what was allowed.
         seconds: how long it took.
         judged: when, epoch seconds.
+        shadow: all choices of live traffic, then each slice of them; empty where it was not scored on any.
     """
 
     passed: bool
@@ -150,13 +122,15 @@ class Decision(msgspec.Struct, frozen=True):
     margins: Margins
     seconds: float
     judged: float
+    shadow: list[Slice] = []
 
     def lines(self) -> list[str]:
         """The decision and its numbers, for people."""
         head = "may serve" if self.passed else "refused: " + "; ".join(self.reasons)
         return [
             f"{self.candidate} against {self.live} on {self.events:,} unseen events: {head}",
-            *(f"  {_told(each)}" for each in self.parts),
+            *(f"  {as_line(each)}" for each in self.parts),
+            *(f"  live traffic, {as_line(each)}" for each in self.shadow),
             f"  logged slates: {self.slates.says}"
             + (f" ({self.slates.why})" if self.slates.why else "")
             + (f", {self.slates.change:+.4f} an impression" if self.slates.change is not None else ""),
@@ -170,6 +144,7 @@ def judge(
     margins: Margins = MARGINS,
     slates: Slates = UNASKED,
     progress: Told | None = None,
+    shadow: Sequence[Slice] = (),
 ) -> Decision:
     """Decide whether a candidate may take the live encoder's place.
 
@@ -180,6 +155,7 @@ def judge(
         margins: what may be lost.
         slates: see `judge_logged`.
         progress: is told how far the replays are.
+        shadow: what live traffic said (`instep.tune.shadow`); refuses as the replay does where it says worse.
 
     Returns:
         The decision with all its numbers; `Registry.write` puts it into gate.json.
@@ -188,14 +164,12 @@ def judge(
     if not candidate:
         raise ConfigError("the candidate gave no vectors: there is nothing to judge")
     ranks = [_outcome(given, vectors, progress) for vectors in (live, candidate)]
-    parts = [_compared("all", np.ones(len(given.stream), np.bool_), given, ranks, margins)]
-    parts += [
-        _compared(name, mask, given, ranks, margins) for name, mask in slices_of(given, margins.attribute)
-    ]
+    parts, shadow = compare(given, ranks, margins), [weighed(each, margins) for each in shadow]
     reasons = []
     if parts[0].says == CANNOT_TELL:
         reasons.append(f"only {parts[0].events} unseen events, {margins.events} are needed to judge")
     reasons += [_reason(each) for each in parts if each.says == WORSE]
+    reasons += [f"on live traffic, {_reason(each)}" for each in shadow if each.says == WORSE]
     if slates.says == WORSE:
         reasons.append(f"logged slates would have earned {slates.change:+.4f} an impression")
     return Decision(
@@ -209,7 +183,39 @@ def judge(
         margins,
         round(time.perf_counter() - began, 3),
         time.time(),
+        shadow,
     )
+
+
+def compare(given: Unseen, ranks: Sequence[Outcome], margins: Margins = MARGINS) -> list[Slice]:
+    """Two encoders' ranks event by event, over all scored events and in each slice.
+
+    Args:
+        given: the events, and which of them count.
+        ranks: of the live one and of the candidate, on the same events.
+        margins: what may be lost.
+
+    Returns:
+        All events, then each slice of `slices_of`.
+    """
+    parts = [_compared("all", np.ones(len(given.stream), np.bool_), given, ranks, margins)]
+    return parts + [
+        _compared(name, mask, given, ranks, margins) for name, mask in slices_of(given, margins.attribute)
+    ]
+
+
+def weighed(part: Slice, margins: Margins) -> Slice:
+    """A slice and what it says by these margins.
+
+    >>> weighed(Slice("all", 80, 0.1, 0.098, 0.2, 0.2, -0.02, -0.05, 0.01), Margins(overall=0.03)).says
+    'not worse'
+    """
+    margin = margins.overall if part.name == "all" else margins.part
+    says = CANNOT_TELL
+    if part.change is not None and part.high is not None and part.events >= margins.events:
+        worse = part.change < -margin and (part.name == "all" or part.high < 0.0)
+        says = WORSE if worse else NOT_WORSE
+    return msgspec.structs.replace(part, margin=margin, says=says)
 
 
 def judge_logged(
@@ -296,19 +302,27 @@ def _compared(name: str, mask: Mask, given: Unseen, ranks: Sequence[Outcome], ma
     """One slice of the scored events under both encoders."""
     live, candidate = ranks
     scored = (mask & given.unseen)[live.event]
-    events, margin = int(scored.sum()), margins.overall if name == "all" else margins.part
+    events = int(scored.sum())
     if not events:
-        return Slice(name, 0, margin=margin)
+        return weighed(Slice(name, 0), margins)
     old, new = gains(live.rank[scored]), gains(candidate.rank[scored])
     change, low, high = 0.0, 0.0, 0.0
     if old[1].any():
-        user = given.stream.user[live.event[scored]]
+        user = in_order_of_appearance(given.stream.user[live.event[scored]])
         found = mean_interval(new[1] - old[1], user)
         change, low, high = (each / float(old[1].mean()) for each in (found.value, found.low, found.high))
-    worse = change < -margin and (name == "all" or high < 0.0)
-    says = CANNOT_TELL if events < margins.events else WORSE if worse else NOT_WORSE
     hr, ndcg = (float(old[0].mean()), float(new[0].mean())), (float(old[1].mean()), float(new[1].mean()))
-    return Slice(name, events, *ndcg, *hr, change, low, high, margin, says)
+    return weighed(Slice(name, events, *ndcg, *hr, change, low, high), margins)
+
+
+def in_order_of_appearance(numbers: Int32) -> Int32:
+    """The first number is 0, the next one that is new is 1 ...: how users are drawn does not hang on their numbers.
+
+    >>> in_order_of_appearance(np.array([7, 3, 7, 9], np.int32)).tolist()
+    [0, 1, 0, 2]
+    """
+    _, first, place = np.unique(numbers, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first)).astype(np.int32)[place.reshape(-1)]
 
 
 def _reason(part: Slice) -> str:
@@ -316,7 +330,8 @@ def _reason(part: Slice) -> str:
     return f"NDCG@10 {part.change:+.1%} {where} ({part.events:,} events, {part.margin:.0%} may be lost)"
 
 
-def _told(part: Slice) -> str:
+def as_line(part: Slice) -> str:
+    """A slice as one line, for people."""
     if part.change is None:
         return f"{part.name}: no events"
     return (

@@ -9,8 +9,10 @@ from instep.domain import ConfigError
 from instep.evaluate.vectors import item_vectors
 from instep.flow import Settings
 from instep.log import Readable
-from instep.tune.gate import MARGINS, Decision, Margins, Told, judge, judge_logged
+from instep.tune.gate import Decision, Told, judge, judge_logged
+from instep.tune.margins import MARGINS, Margins
 from instep.tune.registry import Registry, Version
+from instep.tune.shadow import read_shadow
 from instep.tune.unseen import read_unseen
 
 HELD_OUT: Final = "held_out_from"
@@ -30,6 +32,8 @@ def judge_version(
 ) -> Decision:
     """Ask the gate about a version, and write what it says into its gate.json.
 
+    What live traffic said of it beside the encoder that is live now (shadow.json) counts, too.
+
     Args:
         registry: where the version is.
         name: which.
@@ -45,17 +49,17 @@ def judge_version(
 
     Raises:
         UnknownVersion: there is none of this name.
-        ConfigError: it was not exported, or the log has nothing that it has not seen.
+        ConfigError: it was not exported, its shadow.json is damaged, or the log has nothing that it has not seen.
     """
-    version = registry.get(name)
-    folder = registry.path(name) / "model"
-    if not (folder / "model.onnx").is_file():
-        raise ConfigError(f"{name}: was not exported: there is no model/model.onnx to judge")
+    version, folder = registry.get(name), model_of(registry, name)
+    seen = read_shadow(registry, name)
     found = read_unseen(log.read(0, log.end), unseen_from(version), settings.rewards)
-    candidate = item_vectors(found.stream, str(folder), cache)
-    now = item_vectors(found.stream, _opens(registry, live), cache) if live != "none" else []
+    candidate = item_vectors(found.stream, folder, cache)
+    now = item_vectors(found.stream, opens(registry, live), cache) if live != "none" else []
     slates = judge_logged(log, settings, candidate, found.since, margins, progress)
-    decision = judge(found, now, candidate, margins, slates, progress)
+    beside = now[0].encoder if now else ""
+    parts = seen.parts if seen is not None and seen.live == beside else ()  # else beside another one than now
+    decision = judge(found, now, candidate, margins, slates, progress, parts)
     registry.write(name, "gate.json", decision)
     return decision
 
@@ -66,7 +70,20 @@ def unseen_from(version: Version) -> int:
     return held if isinstance(held, int) and version.start <= held <= version.end else version.end
 
 
-def _opens(registry: Registry, configured: str) -> str:
-    """The name that opens what serves now."""
+def model_of(registry: Registry, name: str) -> str:
+    """The name that opens a version's own encoder.
+
+    Raises:
+        UnknownVersion: there is no such version.
+        ConfigError: it was not exported.
+    """
+    folder = registry.path(name) / "model"
+    if not (folder / "model.onnx").is_file():
+        raise ConfigError(f"{name}: was not exported: there is no model/model.onnx to judge")
+    return str(folder)
+
+
+def opens(registry: Registry, configured: str) -> str:
+    """The name that opens what serves now: the live version's folder, or what is configured."""
     folder = registry.folder / registry.live / "model"
     return str(folder) if registry.live and (folder / "model.onnx").is_file() else configured

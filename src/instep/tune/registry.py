@@ -8,6 +8,7 @@
         model/         what serves: model.onnx, tokenizer.json, recipe
         losses.jsonl   the loss by step
         gate.json      whether it was found good enough, and by what numbers
+        shadow.json    how it did on live traffic that it was not shown to
 
 Nothing here is a pickle: loading one runs what it says. Files of other kinds are refused.
 """
@@ -60,6 +61,8 @@ BASE: Final = "base"
 """What the configured encoder is called where a version is asked for; "" in the files."""
 FOLDER: Final = "models"
 STALE_SECONDS: Final = 86400.0
+NOTES: Final = ("gate.json", "shadow.json")
+"""What is found out about a version after it was made."""
 _DRAFT: Final = ".draft-"
 
 
@@ -215,9 +218,9 @@ class Registry:
         return found
 
     def write(self, name: str, file: str, content: Any) -> None:
-        """Put gate.json beside a version's weights, at once and whole."""
+        """Put gate.json or shadow.json beside a version's weights, at once and whole."""
         path = self.path(name) / file
-        if file != "gate.json":
+        if file not in NOTES:
             raise ValueError(f"{file} is not written after a version is made")
         replace_json(path, content)
 

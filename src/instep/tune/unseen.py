@@ -49,6 +49,60 @@ class Unseen:
         return float(self.stream.t[self.unseen].min()) if self.count else math.inf
 
 
+class Acts:
+    """The positive acts that a log tells of, and its items and users as they are by then.
+
+    Args:
+        rewards: the configuration's own table of rewards.
+
+    >>> acts = Acts()
+    >>> act = acts.note(Entry(7, Feedback("e1", "ann", "tea", 1e9, "purchase")))
+    >>> acts.note(Entry(8, Feedback("e2", "ann", "cup", 1e9, "dislike"))) is None
+    True
+    >>> stream, places = acts.stream()
+    >>> stream.items, places.tolist()
+    (('tea',), [7])
+    """
+
+    def __init__(self, rewards: Mapping[str, float] | None = None) -> None:
+        self.catalogue = Catalogue()
+        self.users: dict[str, dict[str, Any]] = {}
+        self._reward = Rewards(rewards)
+        self._acts: list[Feedback] = []
+        self._places: list[int] = []
+
+    def note(self, entry: Entry) -> Feedback | None:
+        """Take an entry in; gives its act back if that is a positive one."""
+        self.catalogue.note(entry.record)
+        match entry.record:
+            case Feedback() as act:
+                if self._reward(act) > 0.0:
+                    self._acts.append(act)
+                    self._places.append(entry.offset)
+                    return act
+            case UserPut(user_id=name, fields=given):
+                self.users[name] = dict(given)
+            case UserPatch(user_id=name, fields=given):
+                self.users[name] = self.users.get(name, {}) | given
+            case _:
+                pass
+        return None
+
+    def stream(self, most: int = MOST) -> tuple[Stream, NDArray[np.int64]]:
+        """The newest acts in the order of their times, and the log offset of each, int64 (n,).
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if not self._acts:
+            raise ConfigError("the log has no positive act yet: there is nothing to judge a candidate by")
+        acts, places = self._acts[-most:], np.array(self._places[-most:], np.int64)
+        items = {name: self.catalogue.item(name) for name in self.catalogue}
+        stream = arrange("unseen", rows_of(acts), items, ties="file")
+        order = np.argsort(np.array([act.timestamp for act in acts]), kind="stable")  # as `arrange` does
+        return stream, places[order]
+
+
 def read_unseen(
     entries: Iterable[Entry],
     since: int,
@@ -66,32 +120,17 @@ def read_unseen(
     Raises:
         ConfigError: there is not one positive act at or after `since`.
     """
-    reward, acts, places = Rewards(rewards), list[Feedback](), list[int]()
-    catalogue = Catalogue()
-    users: dict[str, dict[str, Any]] = {}
+    acts, last = Acts(rewards), -1
     for entry in entries:
-        catalogue.note(entry.record)
-        match entry.record:
-            case Feedback() as act:
-                if reward(act) > 0.0:
-                    acts.append(act)
-                    places.append(entry.offset)
-            case UserPut(user_id=name, fields=given):
-                users[name] = dict(given)
-            case UserPatch(user_id=name, fields=given):
-                users[name] = users.get(name, {}) | given
-            case _:
-                pass
-    acts, places = acts[-most:], places[-most:]
-    if not places or places[-1] < since:
+        if acts.note(entry) is not None:
+            last = entry.offset
+    if last < 0 or last < since:
         raise ConfigError(
             f"the log has no positive act from offset {since:,} on: there is nothing to judge a candidate by; "
             "hold back a larger share of the log, or wait for more events"
         )
-    items = {name: catalogue.item(name) for name in catalogue}
-    stream = arrange("unseen", rows_of(acts), items, ties="file")
-    order = np.argsort(np.array([act.timestamp for act in acts]), kind="stable")  # as `arrange` does
-    return Unseen(stream, np.array(places)[order] >= since, users)
+    stream, places = acts.stream(most)
+    return Unseen(stream, places >= since, acts.users)
 
 
 def slices_of(given: Unseen, attribute: str = "") -> Iterator[tuple[str, Mask]]:

@@ -12,8 +12,10 @@ from playwright.sync_api import Page, expect
 
 from instep.serve.app import App, open_app
 from instep.serve.http import Service, configure_logs, serving
-from instep.tune.gate import Decision, Margins, Slates, Slice
+from instep.tune.gate import Decision, Slates, Slice
+from instep.tune.margins import Margins
 from instep.tune.registry import Version
+from instep.tune.shadow import Shadow
 
 pytestmark = pytest.mark.browser
 
@@ -67,6 +69,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with open_app(tmp_path_factory.mktemp("models") / "shop.instep", encoder="none") as app:
         app.observe("tea", user_id="u1", type="click")
         add(app, True, metrics={"validation_hr": 0.214, MARKUP: 1.0}, records=1)
+        beside = Shadow(
+            "base@1", "model@2", 2827, decision(True).parts, 0.83, 900, 4100, 1.7e9, 1.7e9 + 60, MARKUP
+        )
+        app.models.registry.write("v0001", "shadow.json", beside)
         add(app, False, parent="v0001", method="adalora", records=1)
         add(app, None, records=500)
         yield app
@@ -109,6 +115,17 @@ def test_every_version_is_told_with_its_curve_and_the_gate_s_numbers(opened: OPE
     assert page.evaluate("window.__broken") is None
 
 
+def test_live_traffic_is_told_with_its_numbers(opened: OPEN) -> None:
+    page = opened()
+    scored = page.get_by_role("article", name="v0001").locator("details", has_text="Live traffic")
+    expect(page.locator("details", has_text="Live traffic")).to_have_count(1)
+    scored.locator("summary").click()
+    expect(scored.locator("summary")).to_have_text("Live traffic it was not shown to: 2,827 choices")
+    expect(scored.get_by_role("row", name="All events")).to_contain_text("+8.00%")
+    expect(scored).to_contain_text("Log offsets 900 to 4,100 · 83% of the ten best are the same · <img")
+    assert page.evaluate("window.__broken") is None
+
+
 def test_promote_and_roll_back_with_the_keyboard(opened: OPEN, app: App) -> None:
     page = opened()
     standing = page.locator(".standing")
@@ -132,7 +149,8 @@ def test_promote_and_roll_back_with_the_keyboard(opened: OPEN, app: App) -> None
 
 def test_the_chinese_page_has_no_english_left_over(opened: OPEN) -> None:
     page = opened("zh-CN")
-    page.locator("summary").first.click()
+    for summary in page.locator("summary").all():
+        summary.click()
     seen: list[str] = page.evaluate(
         """() => {
           const texts = [];

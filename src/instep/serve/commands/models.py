@@ -1,4 +1,4 @@
-"""``instep models``: list, show, compare, promote, roll back, prune."""
+"""``instep models``: list, show, compare, judge, shadow, promote, roll back, prune."""
 
 from __future__ import annotations
 
@@ -87,7 +87,11 @@ def diff(target: str, key_file: str | None, before: str, after: str, terminal: T
 @command.command()
 @click.argument("folder", metavar="FOLDER", type=click.Path(file_okay=False))
 @click.argument("name")
-@click.option("--groups", default="", help="A user's attribute whose values are the groups to be fair to.")
+@click.option(
+    "--groups",
+    default="",
+    help="A user's attribute whose values are the groups to be fair to.  [default: tune.gate.attribute]",
+)
 @with_terminal
 def judge(terminal: Terminal, folder: str, name: str, groups: str) -> None:
     """Have the gate judge version NAME by what the log holds that it has not seen. Exit status 1 when it refuses.
@@ -101,16 +105,46 @@ def judge(terminal: Terminal, folder: str, name: str, groups: str) -> None:
     from instep.serve.folder import Folder
     from instep.serve.judging import judge_in_folder
     from instep.serve.verifying import log_file
-    from instep.tune.gate import Margins
 
     place = Folder(folder, create=False)
     config = load_config(place.path)
     log = LogReader(log_file(place, config))
     with terminal.progress() as report:
-        decision = judge_in_folder(place, config, log, name, report, Margins(attribute=groups))
+        decision = judge_in_folder(place, config, log, name, report, groups)
     terminal.result("\n".join(decision.lines()), **msgspec.to_builtins(decision))
     if not decision.passed:
         click.get_current_context().exit(1)
+
+
+@command.command()
+@click.argument("folder", metavar="FOLDER", type=click.Path(file_okay=False))
+@click.argument("name")
+@click.option("--events", type=click.IntRange(0), default=0, help="End when so many choices were scored.")
+@click.option("--minutes", type=click.FloatRange(0), default=0.0, help="End after so long.")
+@with_terminal
+def shadow(terminal: Terminal, folder: str, name: str, events: int, minutes: float) -> None:
+    """Score version NAME on live traffic beside what serves, without showing it. Safe beside a service.
+
+    Each new choice in the log of FOLDER is scored before it is learned, by the live vectors and by the version's.
+    Without --events and --minutes until Ctrl-C. `show` tells the numbers, also meanwhile, and `judge` counts them.
+
+    \b
+    Example:
+      instep models shadow shop.instep v0003 --events 1000
+    """
+    from instep.log import LogReader
+    from instep.serve.config import load_config
+    from instep.serve.folder import Folder
+    from instep.serve.judging import shadow_in_folder
+    from instep.serve.verifying import log_file
+    from instep.tune.shadowing import Until
+
+    place = Folder(folder, create=False)
+    config = load_config(place.path)
+    log = LogReader(log_file(place, config))
+    with terminal.progress() as report:
+        found = shadow_in_folder(place, config, log, name, report, Until(events, minutes))
+    terminal.result("\n".join(found.lines()), **msgspec.to_builtins(found))
 
 
 @command.command()
@@ -215,6 +249,7 @@ def as_text(found: VersionReport) -> str:
         )
     lines += [f"  {name}: {value:.6g}" for name, value in sorted(version.metrics.items())]
     lines += [f"gate: {found.verdict}", *_gate(found.gate or {})]
+    lines += _shadow(found.shadow)
     return "\n".join(lines)
 
 
@@ -225,6 +260,17 @@ def _gate(gate: dict[str, Any]) -> list[str]:
         return [f"  {line}" for line in msgspec.convert(gate, Decision).lines()]
     except msgspec.ValidationError:  # another gate's
         return [f"  {reason}" for reason in gate.get("reasons", ())]
+
+
+def _shadow(shadow: dict[str, Any] | None) -> list[str]:
+    from instep.tune.shadow import Shadow
+
+    if shadow is None:
+        return []
+    try:
+        return [f"live traffic: {line}" for line in msgspec.convert(shadow, Shadow).lines()]
+    except msgspec.ValidationError:  # of another release
+        return []
 
 
 def _when(seconds: float) -> str:

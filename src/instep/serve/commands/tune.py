@@ -126,6 +126,13 @@ def _options(function: F) -> F:
             click.option(
                 "--resume", is_flag=True, help="Go on with the run that was killed, as it was ordered."
             ),
+            click.option(
+                "--shadow",
+                type=at_least_0,
+                default=0,
+                metavar="N",
+                help="Have the gate wait for N live choices, on which it is scored and shown to nobody.",
+            ),
             click.option("--no-gate", is_flag=True, help="Store it unjudged."),
             click.option("--promote", is_flag=True, help="Have it serve if the gate finds it not worse."),
         )
@@ -147,12 +154,17 @@ def command(terminal: Terminal, folder: str, follow: bool, until_input_ends: boo
     Examples:
       instep tune shop.instep
       instep tune shop.instep --method adapter --steps 300 --promote
+      instep tune shop.instep --shadow 500 --promote
       instep tune shop.instep --task acts --set labels=buy,cart,view,none
       instep tune shop.instep --follow
     """
     from instep.serve.config import load_config
     from instep.serve.folder import Folder
 
+    if given["shadow"] and given["no_gate"]:
+        raise click.UsageError(
+            "--shadow is for the gate, which --no-gate leaves out (`instep models shadow` wants none)"
+        )
     place = Folder(folder, create=False)
     config = load_config(place.path)
     if follow:
@@ -197,7 +209,9 @@ def _round(terminal: Terminal, place: Folder, config: Config, given: dict[str, A
         if not version.encoder:
             said = f'not asked: it makes no vectors; `causal.model = "{version.name}"` uses it'
         elif not given["no_gate"]:
-            said, fields = _judged(place, config, log, version.name, report)
+            said = _shadowed(place, config, log, version.name, report, given["shadow"])
+            if not said:
+                said, fields = _judged(place, config, log, version.name, report)
     if given["promote"] and said == "passed" and not result.best:
         said += ", not promoted: no step was better than none, so it is what it was tuned from"
     elif given["promote"] and said == "passed":
@@ -244,6 +258,22 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, Any]:
         except msgspec.DecodeError:
             found[name.replace("-", "_")] = value.split(",") if "," in value else value
     return found
+
+
+def _shadowed(place: Folder, config: Config, log: Any, name: str, report: Any, events: int) -> str:
+    """Score the version on so many live choices; why the gate is not to be asked, "" when it is."""
+    if not events:
+        return ""
+    from instep.serve.judging import shadow_in_folder
+    from instep.tune.shadowing import Until
+
+    try:
+        found = shadow_in_folder(place, config, log, name, report, Until(events))
+    except ConfigError as error:
+        return f"not judged: {error}"
+    if found.events < events:
+        return f"not judged: {found.ended} after {found.events:,} of {events:,} live choices"
+    return ""
 
 
 def _judged(place: Folder, config: Config, log: Any, name: str, report: Any) -> tuple[str, dict[str, Any]]:

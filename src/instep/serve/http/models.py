@@ -35,7 +35,7 @@ async def list_models(service: Service, request: Request) -> ModelList:
 
 
 async def get_model(service: Service, request: Request) -> VersionReport:
-    """One version: what it was trained on, its loss curve, and the gate's numbers."""
+    """One version: what it was trained on, its loss curve, the numbers of the gate and of live traffic."""
     name = request.names[0]
     return await _done(lambda: _of(service).show(name))
 

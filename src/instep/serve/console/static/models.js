@@ -53,6 +53,33 @@ function Part({ part }) {
   </tr>`;
 }
 
+/** Both encoders' numbers, slice by slice. */
+function Parts({ parts, label }) {
+  const own = useWords().models;
+  return html`<div class="results" tabindex="0" role="region" aria-label=${label}>
+    <table>
+      <thead><tr>${[own.part, own.count, own.ndcgLive, own.ndcg, own.change, own.verdict].map((head) => html`<th key=${head} scope="col">${head}</th>`)}</tr></thead>
+      <tbody>${parts.map((part) => html`<${Part} key=${part.name} part=${part} />`)}</tbody>
+    </table>
+  </div>`;
+}
+
+/** How it does on live traffic that it is not shown to, as a table that opens. */
+function Shadow({ shadow }) {
+  const words = useWords();
+  const own = words.models;
+  if (!Array.isArray(shadow.parts)) return null;
+  return html`<details class="numbers">
+    <summary>${own.shadow(words.whole(shadow.events))}</summary>
+    <${Parts} parts=${shadow.parts} label=${own.shadow(words.whole(shadow.events))} />
+    <p class="muted">
+      ${own.shadowData(words.whole(shadow.start), words.whole(shadow.end))}
+      ${typeof shadow.overlap === "number" ? ` · ${own.overlap(words.percent(shadow.overlap))}` : null}
+      ${" · "}${shadow.ended ? html`<span lang="en">${shadow.ended}</span>` : own.shadowOpen}
+    </p>
+  </details>`;
+}
+
 /** All that the gate recorded, as a table that opens. */
 function Gate({ gate, verdict }) {
   const words = useWords();
@@ -61,12 +88,7 @@ function Gate({ gate, verdict }) {
   const slates = gate.slates ?? {};
   return html`<details class="numbers" open=${verdict === "refused"}>
     <summary>${own.gate}</summary>
-    <div class="results" tabindex="0" role="region" aria-label=${own.gate}>
-      <table>
-        <thead><tr>${[own.part, own.count, own.ndcgLive, own.ndcg, own.change, own.verdict].map((head) => html`<th key=${head} scope="col">${head}</th>`)}</tr></thead>
-        <tbody>${gate.parts.map((part) => html`<${Part} key=${part.name} part=${part} />`)}</tbody>
-      </table>
-    </div>
+    <${Parts} parts=${gate.parts} label=${own.gate} />
     <p class="muted">
       ${own.slates}${words.colon}${own.says[slates.says] ?? ""}
       ${typeof slates.change === "number" ? html` · ${own.earned(words.exact(slates.change))} ${own.between(words.exact(slates.low), words.exact(slates.high))}` : null}
@@ -106,6 +128,7 @@ function Version({ found, act }) {
       : null}
     ${whole ? html`<${Curve} losses=${whole.losses} />` : null}
     ${found.gate ? html`<${Gate} gate=${found.gate} verdict=${verdict} />` : null}
+    ${found.shadow ? html`<${Shadow} shadow=${found.shadow} />` : null}
     ${status === "live" || found.erased || fault
       ? null
       : html`<div class="row">
