@@ -10,7 +10,7 @@ from instep.domain import ConfigError
 from instep.tune.version import is_version
 
 if TYPE_CHECKING:
-    from instep.serve.config import CausalSection
+    from instep.serve.sections import CausalSection
     from instep.tune.causal_scorer import CausalScorer
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from instep.serve.config import SnapshotSection
+from instep.serve.sections import SnapshotSection
 
 _log = logging.getLogger("instep.snapshots")
 
