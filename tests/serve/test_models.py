@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -135,6 +136,7 @@ def models(folder: Path, configured: str = "english") -> Models:
 def test_a_live_version_that_is_damaged_gives_way_to_the_one_before_and_then_to_the_base(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING)
     found = models(tmp_path)
     registry = found.registry
     assert found.opening() == "english"
