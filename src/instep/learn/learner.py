@@ -35,14 +35,11 @@ from instep.learn.positive import (
     learn_taken,
 )
 from instep.learn.text import add_beside, add_live
-from instep.reward import Account, Attribution, Reward, Usual
+from instep.reward import USUAL_DWELL, Account, Attribution, Reward, Usual, usual_rating
 from instep.state import State, new_space, with_cells
 
 CONTINUED_SECONDS = 1800.0
 DOUBLE_SECONDS = 10.0
-USUAL_RATING = 3.5
-USUAL_RATING_WEIGHT = 2.0
-USUAL_DWELL = math.log(30.0)
 DWELL_MEMORY = 0.98
 REWARD_MEMORY = 0.001
 LEAST_WEIGHT, MOST_WEIGHT = 0.25, 4.0
@@ -111,12 +108,8 @@ class FastLearner:
         state = self.state
         user = state.user_number.get(state.names.merged.get(event.user_id, event.user_id))
         item = state.item_number.get(event.item_id)
-        rating, dwell = USUAL_RATING, USUAL_DWELL
-        if user is not None:
-            total, number = state.users.rating[user]
-            rating = (float(total) + USUAL_RATING * USUAL_RATING_WEIGHT) / (
-                float(number) + USUAL_RATING_WEIGHT
-            )
+        total, number = state.users.rating[user] if user is not None else (0.0, 0.0)
+        rating, dwell = usual_rating(float(total), float(number)), USUAL_DWELL
         if item is not None:
             total, weight = state.items.dwell[item]
             dwell = (float(total) + USUAL_DWELL) / (float(weight) + 1.0)

@@ -2,13 +2,14 @@
 
 from instep.reward.account import Account, Credit
 from instep.reward.attribution import DEFAULT_WINDOWS, OPINIONS, Attribution, replaced_types
-from instep.reward.base import Reward, Usual
+from instep.reward.base import USUAL_DWELL, Reward, Usual, usual_rating
 from instep.reward.table import DEFAULT_REWARDS, RewardTable
 
 __all__ = [
     "DEFAULT_REWARDS",
     "DEFAULT_WINDOWS",
     "OPINIONS",
+    "USUAL_DWELL",
     "Account",
     "Attribution",
     "Credit",
@@ -16,4 +17,5 @@ __all__ = [
     "RewardTable",
     "Usual",
     "replaced_types",
+    "usual_rating",
 ]

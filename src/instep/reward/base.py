@@ -7,9 +7,15 @@ Laws:
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+import math
+from typing import Final, NamedTuple, Protocol
 
 from instep.domain import Feedback
+
+USUAL_DWELL: Final = math.log(30.0)
+"""Of an item and a user of which nothing is known, log seconds."""
+_MIDDLE: Final = 3.5
+_MIDDLE_WEIGHT: Final = 2.0
 
 
 class Usual(NamedTuple):
@@ -22,6 +28,19 @@ class Usual(NamedTuple):
 
     rating: float
     dwell: float
+
+
+def usual_rating(total: float, number: float) -> float:
+    """A user's mean rating, shrunk towards the middle of the scale as by two ratings.
+
+    Args:
+        total: sum of the ratings so far.
+        number: how many there are.
+
+    >>> usual_rating(0.0, 0), usual_rating(10.0, 2)
+    (3.5, 4.25)
+    """
+    return (total + _MIDDLE * _MIDDLE_WEIGHT) / (number + _MIDDLE_WEIGHT)
 
 
 class Reward(Protocol):

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from instep.domain import Feedback, Item, ItemPatch, ItemPut, ItemRemoval, Record, item_from_fields
-from instep.reward import RewardTable, Usual
-
-USUAL: Final = Usual(3.5, math.log1p(30.0))
-"""What is usual of a user who has given no ratings, and of any dwell."""
-WEIGHT: Final = 5.0
-"""How many ratings the usual one counts for."""
+from instep.reward import USUAL_DWELL, RewardTable, Usual, usual_rating
 
 
 class Catalogue:
@@ -68,7 +62,7 @@ class Rewards:
     def __call__(self, act: Feedback) -> float:
         """Judge an act by what its user did before, and remember it."""
         total, count = self._ratings.get(act.user_id, (0.0, 0))
-        mean = (total + WEIGHT * USUAL.rating) / (count + WEIGHT)
+        usual = Usual(usual_rating(total, count), USUAL_DWELL)
         if act.type == "rating" and act.value is not None:
             self._ratings[act.user_id] = (total + act.value, count + 1)
-        return self._table.reward(act, Usual(mean, USUAL.dwell))
+        return self._table.reward(act, usual)
