@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     given = parser.parse_args()
     kills = given.kills or (2 if given.quick else 10)
-    steps = 6 if given.quick else 30
+    steps = 6 if given.quick else 50
     with tempfile.TemporaryDirectory() as scratch:
         whole, cut = Path(scratch) / "whole.instep", Path(scratch) / "cut.instep"
         make_folder(whole)

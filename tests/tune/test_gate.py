@@ -131,7 +131,7 @@ def test_only_what_came_after_the_training_data_is_scored() -> None:
 
 
 def test_ratings_count_when_they_are_above_the_users_own_mean() -> None:
-    stars = [("u", 5.0), ("u", 5.0), ("u", 4.2), ("v", 2.0), ("v", 1.0), ("v", 3.4)]
+    stars = [("u", 5.0), ("u", 5.0), ("u", 4.3), ("v", 2.0), ("v", 1.0), ("v", 3.4), ("u", 4.2)]
     acts = [
         Feedback(f"e{k}", user, f"i{k}", START + k, "rating", value) for k, (user, value) in enumerate(stars)
     ]

@@ -137,15 +137,16 @@ def consider(items: Items, scratch: Scratch, m: int, wanted: I32, request: Reque
     Here and below tables are taken apart outside the loops: reading a field of a tuple counts a reference each time.
     """
     slot, candidates, evidence, sources = scratch.slot, scratch.items, scratch.evidence, scratch.sources
+    if request.closed and source != FROM_ASKED:
+        return m
     blocked, expires, now = items.blocked, items.expires, request.now
-    most = m if request.closed and source != FROM_ASKED else MOST
     for item in wanted:
         if item < 0:
             continue
         at = slot[item]
         if at >= 0:
             sources[at] |= source
-        elif at == -1 and m < most and blocked[item] == 0 and expires[item] > now:
+        elif at == -1 and m < MOST and blocked[item] == 0 and expires[item] > now:
             slot[item] = m
             candidates[m] = item
             sources[m] = source
