@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from instep.domain import ConfigError, Feedback, ItemPut, UserPut
-from instep.files import Rejected, open_source
+from instep.files import Rejected, open_mapped, open_source
 
 
 def written(tmp_path: Path, text: str, name: str = "rows.csv") -> Path:
@@ -70,6 +70,35 @@ def test_columns_with_other_names_are_mapped(tmp_path: Path) -> None:
     (event,) = open_source(path, user_id="visitor", item_id="StockCode", timestamp="at").events()
     assert isinstance(event, Feedback)
     assert (event.user_id, event.item_id, event.timestamp) == ("u1", "i1", 1714521600.0)
+
+
+@pytest.mark.parametrize(
+    "header", ["UserID,ItemId,Timestamp", "user id,itemID,TIMESTAMP", "userId,item-id,timestamp"]
+)
+def test_ids_are_found_however_they_are_spelt(tmp_path: Path, header: str) -> None:
+    (event,) = open_source(written(tmp_path, f"{header}\nu1,i1,2024-05-01\n")).events()
+    assert isinstance(event, Feedback)
+    assert (event.user_id, event.item_id, event.timestamp) == ("u1", "i1", 1714521600.0)
+
+
+def test_another_spelling_is_an_attribute_where_the_id_has_a_column(tmp_path: Path) -> None:
+    for header in ("item_id,ItemId", "ItemId,item_id"):
+        (item,) = open_source(written(tmp_path, f"{header}\nx,x\n")).items()
+        assert isinstance(item, ItemPut)
+        assert (item.item_id, item.fields) == ("x", {"ItemId": "x"})
+
+
+def test_a_column_may_be_mapped_to_any_name(tmp_path: Path) -> None:
+    path = written(tmp_path, "item_id,Binding,File\ni1,paper,a.pdf\n")
+    (item,) = open_mapped(path, mapping={"format": "Binding", "path": "File"}).items()
+    assert isinstance(item, ItemPut)
+    assert item.fields == {"format": "paper", "path": "a.pdf"}
+
+
+def test_an_instep_folder_is_no_source_and_says_how_it_becomes_one(tmp_path: Path) -> None:
+    (tmp_path / "log.sqlite").touch()
+    with pytest.raises(ConfigError, match="is an instep folder; `instep export`"):
+        open_source(tmp_path)
 
 
 def test_a_missing_column_names_the_file_and_the_way_out(tmp_path: Path) -> None:

@@ -97,7 +97,9 @@ def test_a_column_named_twice_is_an_error_that_names_file_line_and_column(tmp_pa
     [
         ("rows.csv", b"", "is empty"),
         ("rows.csv", b"\0\1\2\n", "is it text at all"),
-        ("rows.xlsx", b"PK", "not a .csv"),
+        ("rows.xlsx", b"PK", "not a .csv.*: save its sheet as CSV"),
+        ("rows.csv.gz", b"", "not a .csv.*: unpack it first"),
+        ("rows.data", b"", "not a .csv.*; rename it"),
         ("rows.json", b'[{"a": 1}]', "is a JSON array"),
         ("rows.parquet", b"PAR1 not really", "not a Parquet file"),
     ],

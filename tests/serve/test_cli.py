@@ -133,6 +133,16 @@ def test_an_import_reports_rejects_with_status_1_and_adds_nothing_twice(tmp_path
     assert (tmp_path / "bad.jsonl").exists()
 
 
+def test_an_import_with_a_file_that_cannot_be_read_takes_none_and_makes_no_folder(tmp_path: Path) -> None:
+    path = tmp_path / "buys.csv"
+    path.write_text("user_id,item_id,timestamp\nu1,tea,2024-05-01\n")
+    folder = tmp_path / "shop.instep"
+    for other in ("mistyped.csv", "packed.csv.gz"):
+        (tmp_path / "packed.csv.gz").touch()
+        assert other in run("import", folder, path, tmp_path / other, status=1)[1]
+        assert not folder.exists()
+
+
 def written(folder: Path) -> int:
     """Bytes of the log's files; SQLite's journals come and go meanwhile."""
     total = 0

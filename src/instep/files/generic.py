@@ -202,10 +202,12 @@ def _files(folder: Path) -> dict[Kind | None, list[Path]]:
         )
         if files:
             found[kind] = files
+    if not found and (folder / "log.sqlite").exists():
+        raise ConfigError(f"{folder}: is an instep folder; `instep export` writes files that can be read")
     if not found:
         raise ConfigError(
             f"{folder}: holds no file named events.*, items.* or users.* (.csv, .jsonl, .parquet) and no "
-            "layout Instep knows; name one file, or the layout with --format"
+            "layout Instep knows; name one file"
         )
     return found
 
@@ -222,8 +224,9 @@ def _kind_of(table: Table) -> Kind:
         if table.path.name.lower().startswith(kind):
             return kind
     raise ConfigError(
-        f"{table.path}, line 1: has neither a column item_id nor user_id (it has {_listed(table)}); say "
-        f"which column is which, e.g. --map item_id={table.columns[0] if table.columns else 'COLUMN'}"
+        f"{table.path}, line 1: has neither a column item_id nor user_id (it has {_listed(table)}); the "
+        "first line must name the columns: say which is which, e.g. "
+        f"--map item_id={table.columns[0] if table.columns else 'COLUMN'}"
     )
 
 

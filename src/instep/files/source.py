@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import get_args
 
 from instep.domain import ConfigError
@@ -47,6 +48,20 @@ def open_source(path: str | Path, format: str = "auto", kind: Kind | None = None
     ...     _ = file.write_text("visitor,item_id,timestamp\\nu1,i1,2024-05-01T10:00:00Z\\n")
     ...     [event.user_id for event in open_source(file, user_id="visitor").events()]
     ['u1']
+    """
+    return open_mapped(path, format, kind, mapping)
+
+
+def open_mapped(
+    path: str | Path,
+    format: str = "auto",
+    kind: Kind | None = None,
+    mapping: Mapping[str, str] = MappingProxyType({}),
+) -> Source:
+    """`open_source` with the mapping as one argument: a column may be called `path`, `format` or `kind`.
+
+    Raises:
+        ConfigError: as `open_source`.
     """
     path = Path(path)
     if not path.exists():

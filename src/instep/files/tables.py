@@ -29,6 +29,13 @@ SUFFIXES = {
     ".pq": "parquet",
 }
 
+_IDS = {"userid": "user_id", "itemid": "item_id", "sessionid": "session"}
+_UNREAD = {
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".zip", ".7z"), "it is compressed: unpack it first"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "it is a spreadsheet: save its sheet as CSV"),
+}
+"""What to do with files that are often brought and not read."""
+
 
 class Table:
     """A file of rows.
@@ -36,7 +43,8 @@ class Table:
     Args:
         path: a .csv, .tsv, .jsonl or .parquet file.
         mapping: our column name -> the file's column name, where they differ.
-        known: names in lower case that match the file's columns in any case.
+        known: names in lower case that match the file's columns in any case. `ItemId` and `User ID` match the
+            ids, which tell events from items and users, where the file has no column of the plain name.
 
     Attributes:
         columns: the file's columns after mapping; for JSON lines those of the first row that can be read.
@@ -50,13 +58,13 @@ class Table:
     ) -> None:
         self.path = path
         self._known = known
+        self._ids: dict[str, str] = {}
         if not path.is_file():
             raise ConfigError(f"{path}: there is no such file")
         self.kind = SUFFIXES.get(path.suffix.lower(), "")
         if not self.kind:
-            raise ConfigError(
-                f"{path}: not a .csv, .tsv, .jsonl or .parquet file; rename it after what it holds"
-            )
+            advice = _UNREAD.get(path.suffix.lower(), "rename it after what it holds")
+            raise ConfigError(f"{path}: not a .csv, .tsv, .jsonl or .parquet file; {advice}")
         self._renamed = {theirs: ours for ours, theirs in (mapping or {}).items()}
         if self.kind == "csv":
             header = self._csv_header()
@@ -69,6 +77,7 @@ class Table:
             raise ConfigError(
                 f"{path}: has no column {', '.join(absent)} to map; it has {', '.join(header) or 'none'}"
             )
+        self._ids = self._spelt_otherwise(header)
         self.columns = [self._ours(name) for name in header]
         twice = {name for name in self.columns if name and self.columns.count(name) > 1}
         if twice:
@@ -85,8 +94,20 @@ class Table:
     def _ours(self, name: str) -> str:
         if name in self._renamed:
             return self._renamed[name]
+        if name in self._ids:
+            return self._ids[name]
         plain = name.strip()
         return plain.lower() if plain.lower() in self._known else plain
+
+    def _spelt_otherwise(self, header: Sequence[str]) -> dict[str, str]:
+        """Columns that are an id but for its spelling -> the id, for ids that no other column is."""
+        taken = {self._renamed.get(name, name.strip().lower()) for name in header}
+        found: dict[str, list[str]] = {}
+        for name in header:
+            ours = _IDS.get("".join(filter(str.isalnum, name.lower())))
+            if ours and ours in self._known and ours not in taken and name not in self._renamed:
+                found.setdefault(ours, []).append(name)
+        return {names[0]: ours for ours, names in found.items() if len(names) == 1}
 
     def _csv_header(self) -> list[str]:
         self._delimiter = "\t" if self.path.suffix.lower() == ".tsv" else ","

@@ -28,7 +28,7 @@ from instep.domain import (
     session_user,
 )
 from instep.encode import Encoder
-from instep.files import KINDS, Kind, RejectsFile, Source, open_source
+from instep.files import KINDS, Kind, RejectsFile, Source, open_mapped
 from instep.flow import Certificate, Flow, Settings
 from instep.guard import check_record
 from instep.log import Log, open_log
@@ -279,7 +279,7 @@ class App:
         Raises:
             ConfigError: the file as a whole cannot be read.
         """
-        source = open_source(path, format, kind, **dict(mapping or {}))
+        source = open_mapped(path, format, kind, mapping or {})
         with RejectsFile(Path(rejects)) if rejects else RejectsFile.beside(source.path) as refused:
             return Importer(self.flow, self._checked, refused, report).run(source)
 

@@ -8,7 +8,7 @@ from typing import get_args
 import click
 import msgspec
 
-from instep.files import FORMATS, Kind
+from instep.files import FORMATS, Kind, open_mapped
 from instep.serve.cli import folder_argument, with_terminal
 from instep.serve.terminal import Terminal
 
@@ -70,6 +70,8 @@ def command(
     configure_logs("warning")
     if rejects is not None and len(files) > 1:
         raise click.UsageError("--rejects goes with one file; import the files one by one")
+    for file in files:  # a name mistyped, or one file of many, stops the import before anything is made
+        open_mapped(file, layout, kind, mapping)
     with terminal.progress() as report, open_app(folder, report) as app:
         reports = {
             str(file): app.import_file(

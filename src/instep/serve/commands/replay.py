@@ -70,7 +70,13 @@ def _options(function: F) -> F:
             ),
             click.option("--delay", type=_COUNT, default=0, help="All learning is so many events late."),
             click.option("--delay-items", type=_COUNT, default=0, help="Only what others see is late."),
-            click.option("--limit", type=_COUNT, default=0, help="Only the first so many events."),
+            click.option(
+                "--limit",
+                type=_COUNT,
+                default=0,
+                show_default="0, all",
+                help="Only the first so many events.",
+            ),
             click.option("--seed", type=int, default=0, show_default=True, help="Of ties and of all chance."),
             click.option(
                 "--with",
