@@ -94,6 +94,10 @@ def test_a_wrong_field_is_named_and_nothing_is_stored(app: App) -> None:
         app.observe("tea", user_id="u1", type="dwell", value=-1.0)
     with pytest.raises(InvalidRequest, match="user_id"):
         app.observe("tea", type="click")
+    with pytest.raises(InvalidRequest, match=r"^user_id: must be a string, not int"):
+        app.observe("tea", user_id=7, type="click")  # type: ignore[arg-type]  # the commonest mistake
+    with pytest.raises(InvalidRequest, match=r"^user_id: must be a string, not int"):
+        app.recommend(user_id=7)  # type: ignore[arg-type]
     assert app.flow.log.end == 0
 
 

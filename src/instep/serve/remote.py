@@ -45,7 +45,8 @@ class Remote:
         except urllib.error.HTTPError as error:
             raise _refused(error) from None
         except (urllib.error.URLError, OSError, ValueError) as error:
-            raise ConfigError(f"{self._address}: cannot be asked: {error}") from None
+            reason = error.reason if isinstance(error, urllib.error.URLError) else error
+            raise ConfigError(f"{self._address}: cannot be asked: {reason}") from None
 
 
 class RemoteExperiments(Remote):

@@ -132,6 +132,7 @@ def test_a_slate_keeps_to_its_categories_exclusions_and_filter(client: httpx.Cli
         ("/v1/trending?m=1", "m"),
         ("/v1/search", "q"),
         ("/v1/search?q=", "q"),
+        ("/v1/search?q=%20%20", "q"),
         ("/v1/users?limit=0", "limit"),
         ("/v1/categories?n=1", "n"),
         ("/health/live?x=1", "x"),

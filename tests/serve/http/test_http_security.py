@@ -88,7 +88,7 @@ def test_page_documentation_and_health_need_no_key(keyed: Any) -> None:
 
 def test_a_service_that_others_can_reach_does_not_start_without_a_key() -> None:
     for host in ("0.0.0.0", "::", "192.0.2.1", "example.org"):
-        with pytest.raises(ConfigError, match="make an API key first"):
+        with pytest.raises(ConfigError, match=r"make an API key first .`instep keys add`"):
             HttpSettings(host=host).check()
     HttpSettings(host="0.0.0.0", keys=(make_key("shop", {"read"})[1],)).check()
 

@@ -52,9 +52,10 @@ def who(user_id: str | None, session: str | None) -> str:
     if session is None:
         if user_id is None:
             raise InvalidRequest("must be given, or `session` for a visitor without an account", "user_id")
-        if user_id.startswith("session:"):
+        named = check_id(user_id, "user_id")
+        if named.startswith("session:"):
             raise InvalidRequest("must not begin with 'session:'; name a visitor in `session`", "user_id")
-        return check_id(user_id, "user_id")
+        return named
     if user_id is not None:
         raise InvalidRequest("must not be given beside `user_id`", "session")
     return session_user(check_id(session, "session"))

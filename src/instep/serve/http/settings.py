@@ -62,7 +62,8 @@ class HttpSettings(msgspec.Struct, frozen=True):
         """
         if not self.loopback and not self.keys:
             raise ConfigError(
-                f"binding to {self.host} lets other machines in: make an API key first, or bind to 127.0.0.1"
+                f"binding to {self.host} lets other machines in: make an API key first (`instep keys add`), or "
+                "bind to 127.0.0.1"
             )
         if not 0 <= self.port < 65_536:
             raise ConfigError(f"port must be between 0 and 65535, not {self.port}")

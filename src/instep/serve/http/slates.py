@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Final
 
-from instep.domain import Context, SlateItem
+from instep.domain import Context, InvalidRequest, SlateItem
 from instep.guard import check_id
 from instep.serve.http.messages import (
     AssignmentAnswer,
@@ -87,6 +87,8 @@ async def search(service: Service, request: Request) -> SlateItems:
     503 while the model is being loaded; 404 when none is configured.
     """
     query: SearchQuery = request.query
+    if not query.q.strip():
+        raise InvalidRequest("must have a word in it", "q")
     if service.flow.encoder is None:
         raise Refusal(404, "there is no search by text: no encoder is configured")
     if not service.flow.model.state.n_items:
