@@ -124,6 +124,28 @@ def test_the_language_follows_the_browser_and_then_the_switch(open_page: Open) -
     live.settled()
 
 
+def test_no_poster_breaks_a_word_of_its_title(open_page: Open) -> None:
+    live = open_page("u12")
+    broken = live.page.evaluate(
+        """async () => {
+          const { size } = await import("./console/poster.js");
+          const broken = [];
+          const title = document.querySelector(".shelf-foryou .poster-title");
+          const words = ["Heat", "Matrix", "Shawshank", "Redemption", "Goodfellas", "Ratatouille", "Confidential"];
+          for (const face of ["serif", "narrow", "sans"])
+            for (const word of words) {
+              title.closest(".poster-art").className = `poster-art face-${face} size-${size(word, face)}`;
+              title.textContent = word;
+              const all = document.createRange();
+              all.selectNodeContents(title);
+              if (all.getClientRects().length > 1) broken.push([face, word]);
+            }
+          return broken;
+        }"""
+    )
+    assert broken == []
+
+
 def test_markup_in_a_title_is_shown_as_text(open_page: Open) -> None:
     live = open_page("u11")
     page = live.page
