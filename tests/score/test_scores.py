@@ -150,10 +150,11 @@ def test_what_is_taken_more_only_because_it_stands_higher_earns_nothing_by_it() 
 def test_choices_among_a_slate_move_the_shared_weights_and_leave_the_cells() -> None:
     flow = small_flow()
     weights = flow.model.state.weights
-    shared, cells = weights.shared.copy(), weights.cell.copy()
+    shared, by_evidence = weights.shared.copy(), (weights.of_user.tobytes(), weights.of_item.tobytes())
     shown = Impression("slate:1", "u3", NOW + 90, ("i0", "i5", "i7"), (0.5, 0.5, 1.0))
     flow.observe([shown, Feedback("on it", "u3", "i5", NOW + 95, "click", slate_id="slate:1")])
-    assert weights.cell.tobytes() == cells.tobytes()
+    assert (weights.of_user.tobytes(), weights.of_item.tobytes()) == by_evidence
     assert weights.shared.tobytes() != shared.tobytes()
     flow.observe([Feedback("on no slate", "somebody", "i8", NOW + 99, "click")])
-    assert weights.cell.tobytes() != cells.tobytes()
+    assert weights.of_user.tobytes() != by_evidence[0]
+    assert weights.of_item.tobytes() != by_evidence[1]

@@ -6,10 +6,11 @@ import numpy as np
 from numba import njit
 
 from instep.state import Ragged, append_cell
-from instep.state.tables import I32
+from instep.state.tables import F32, I32
 
 TIME, REWARD, TYPE, VALUE = 0, 1, 2, 3
 LIMIT = 4096
+MOMENT = 15.0  # seconds: acts this close to each other are of one moment
 
 
 @njit(cache=True)
@@ -71,3 +72,34 @@ def recent_items(
             others[o] = item
             o += 1
     return found[:m]
+
+
+@njit(cache=True)
+def closeness(history: Ragged, user: int, recent: I32, now: float, before: float = np.inf) -> F32:
+    """How close in time to now the items of a history are, as a share of how close the newest is.
+
+    A share has no scale of its own: items of one moment count alike, whatever their number, and what lies further back
+    counts less whether the user returns after a minute or a month.
+
+    Args:
+        history: a row a user.
+        user: the row.
+        recent: int32 (m,), as `recent_items` found them, newest first.
+        now: seconds.
+        before: as for `recent_items`, seconds.
+
+    Returns:
+        float32 (m,), in (0, 1]; the first is 1.
+    """
+    close = np.ones(len(recent), np.float32)
+    g, newest, at = 0, 0.0, history.start[user] + history.length[user] - 1
+    while g < len(recent):
+        time = history.values[at, TIME]
+        if history.ids[at] == recent[g] and time < before:
+            ago = max(now - time, 0.0) + MOMENT
+            if g == 0:
+                newest = ago
+            close[g] = min(newest / ago, 1.0)
+            g += 1
+        at -= 1
+    return close

@@ -23,8 +23,10 @@ MOST: Final = 2048
     ALIKE,
     PASSED,
     PASSED_LATELY,
-) = range(11)
-EVIDENCE: Final = 11
+    AROUND_NOW,
+    SHARED_NOW,
+) = range(13)
+EVIDENCE: Final = 13
 
 SOURCES: Final = ("neighbours", "trending", "category", "fresh", "text", "dense", "again", "asked", "alike")
 (
@@ -112,6 +114,7 @@ class Request(NamedTuple):
         now: seconds.
         repeat: whether consumed items may come back.
         recent: int32 (m,), liked items, newest first.
+        closeness: float32 (m,), how close in time each of them is, 1 for the newest (`learn.histories.closeness`).
         refused: int32 (r,), refused items, newest first.
         asked: int32 (a,), items to consider whatever happens (a small catalogue, a category's items, a slate's).
         closed: whether nothing but `asked` is to be considered.
@@ -123,6 +126,7 @@ class Request(NamedTuple):
     now: float
     repeat: bool
     recent: I32
+    closeness: F32
     refused: I32
     asked: I32
     closed: bool

@@ -14,6 +14,7 @@ from instep.retrieve.candidates import (
     AGAIN,
     AGAIN_COUNT,
     AROUND,
+    AROUND_NOW,
     DIRECTED,
     DISLIKED,
     EVIDENCE,
@@ -29,6 +30,7 @@ from instep.retrieve.candidates import (
     PASSED,
     PASSED_LATELY,
     SHARED,
+    SHARED_NOW,
     SYMMETRIC,
     Request,
     Scratch,
@@ -54,23 +56,27 @@ def _add_neighbours(items: Items, neighbours: Ragged, request: Request, scratch:
     slot, evidence = scratch.slot, scratch.evidence
     leads, counts = items.lead, items.taken
     starts, lengths, ids, values = neighbours.start, neighbours.length, neighbours.ids, neighbours.values
-    recent = request.recent
+    recent, closeness = request.recent, request.closeness
     near, around, shared = np.float32(1.0), np.float32(1.0), np.float32(1.0)
     for g in range(min(len(recent), READ_HISTORY)):
         other = recent[g]
         lead = np.float32(1.0) / np.sqrt(leads[other] + np.float32(5.0))
         often = np.float32(1.0) / np.sqrt(counts[other] + np.float32(5.0))
         wn, wa, ws = near * lead, around * lead, shared * often
+        wa_now, ws_now = closeness[g] * lead, closeness[g] * often
         start, end = starts[other], starts[other] + lengths[other]
         m = consider(items, scratch, m, ids[start:end], request, FROM_NEIGHBOURS)
         for k in range(start, end):
             at = slot[ids[k]]
             if at < 0:
                 continue
-            forward = values[k, FORWARD]
+            forward, together = values[k, FORWARD], values[k, TOGETHER]
+            either = forward + BACK * values[k, BACKWARD]
             evidence[at, NEXT] += wn * forward
-            evidence[at, AROUND] += wa * (forward + BACK * values[k, BACKWARD])
-            evidence[at, SHARED] += ws * values[k, TOGETHER]
+            evidence[at, AROUND] += wa * either
+            evidence[at, SHARED] += ws * together
+            evidence[at, AROUND_NOW] += wa_now * either
+            evidence[at, SHARED_NOW] += ws_now * together
         near *= NEXT_DECAY
         around *= AROUND_DECAY
         shared *= SHARED_DECAY

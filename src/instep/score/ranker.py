@@ -1,10 +1,10 @@
 """The online ranker: linear in the signals, with weights that depend on how much is known.
 
-A weight is the sum of a shared part and a part of its cell (how long the user's history is, how often the item was
-taken). Learning is one step of softmax regression over the candidates really considered: of second order for the
+A weight is the sum of a shared part, a part by how long the user's history is and a part by how often the item was
+taken. Learning is one step of softmax regression over the candidates really considered: of second order for the
 shared part, whose signals overlap (an extended Kalman filter with a drift, so that it never stops learning), scaled by
-AdaGrad for the cells. The diagonal of the accumulated Fisher information is the posterior's precision, from which
-Thompson sampling draws.
+AdaGrad for the parts by evidence. The diagonal of the accumulated Fisher information is the posterior's precision, from
+which Thompson sampling draws.
 
 Source: McFadden 1974 (conditional logit); Ollivier 2018 (the online natural gradient is a Kalman filter); Duchi et al.
 2011 (AdaGrad); Chapelle and Li 2011 (diagonal Laplace).
@@ -43,15 +43,18 @@ PRIOR: Final = {
     "popular_ever": 0.0,
     "popular_stage": 0.1,
     "next": 0.3,
-    "around": 0.5,
-    "together": 0.3,
+    "around": 0.3,
+    "around_now": 0.3,
+    "together": 0.2,
+    "together_now": 0.2,
     "pattern": 0.3,
     "sequence": 0.3,
     "vectors": 0.2,
     "text_recent": 0.2,
     "text_profile": 0.2,
     "liked": 0.2,
-    "category": 0.25,
+    "category": 0.15,
+    "category_now": 0.1,
     "disliked": -0.3,
     "again": 0.5,
     "momentum": 1.0,
@@ -73,13 +76,14 @@ def new_weights() -> Weights:
     """The prior: what any stream may expect before it has shown anything of its own."""
     priors = (PRIOR_WITHOUT_HISTORY, PRIOR)
     shared = np.array([[prior.get(name, 0.0) for name in SIGNALS] for prior in priors], np.float32)
-    cells = (USER_CELLS, ITEM_CELLS, WIDTH)
     covariance = np.eye(WIDTH, dtype=np.float32) / np.float32(SHARED_PRECISION)
     return Weights(
         shared,
-        np.zeros(cells, np.float32),
+        np.zeros((USER_CELLS, WIDTH), np.float32),
+        np.zeros((ITEM_CELLS, WIDTH), np.float32),
         np.stack([covariance, covariance]),
-        np.full(cells, FIRST_SQUARES, np.float32),
+        np.full((USER_CELLS, WIDTH), FIRST_SQUARES, np.float32),
+        np.full((ITEM_CELLS, WIDTH), FIRST_SQUARES, np.float32),
         np.full(WIDTH, PRIOR_PRECISION, np.float32),
     )
 
@@ -136,7 +140,7 @@ def score(
     table = np.empty((ITEM_CELLS, WIDTH), np.float32)
     for b in range(ITEM_CELLS):
         for f in range(WIDTH):
-            table[b, f] = weights.shared[group, f] + weights.cell[u, b, f]
+            table[b, f] = weights.shared[group, f] + weights.of_user[u, f] + weights.of_item[b, f]
     for c in range(m):
         b = item_cell(counts[np.uintp(candidates[c])])
         z = np.float32(0.0)
@@ -166,7 +170,7 @@ def learn_choice(
         chosen: place of the taken item among the candidates.
         cell_of_user: as `user_cell` tells it.
         weight: of this event.
-        cell_rate: how fast the cell's own part moves; CELL_RATE, or 0 where a choice tells too little for it.
+        cell_rate: how fast the parts by evidence move; CELL_RATE, or 0 where a choice tells too little for them.
         scores: float32 (>= m,), scores under the current weights; overwritten by probabilities.
     """
     candidates, counts, momentum = scratch.items, items.taken, items.momentum
@@ -201,16 +205,25 @@ def learn_choice(
             mean[f] += p * x[c, f]
             square[f] += p * x[c, f] * x[c, f]
     w = np.float32(weight)
-    cell, cell_squares, precision = weights.cell[u], weights.cell_squares[u], weights.precision
+    precision = weights.precision
     for f in range(WIDTH):
         precision[f] += w * max(square[f] - mean[f] * mean[f], np.float32(0.0))
         mean[f] = w * (x[chosen, f] - mean[f])
         for b in range(ITEM_CELLS):
-            g = gradient[b, f] * w
-            cell_squares[b, f] += g * g
-            cell[b, f] += np.float32(cell_rate) * g / np.sqrt(cell_squares[b, f])
+            gradient[b, f] *= w
+    _step(weights.of_user[u], weights.user_squares[u], mean, cell_rate)
+    for b in range(ITEM_CELLS):
+        _step(weights.of_item[b], weights.item_squares[b], gradient[b], cell_rate)
     group = min(u, KNOWN)
     _turn(weights.shared[group], weights.covariance[group], mean)
+
+
+@njit(cache=True, fastmath=True)
+def _step(part: F32, squares: F32, gradient: F32, rate: float) -> None:
+    """One step of AdaGrad."""
+    for f in range(WIDTH):
+        squares[f] += gradient[f] * gradient[f]
+        part[f] += np.float32(rate) * gradient[f] / np.sqrt(squares[f])
 
 
 @njit(cache=True, fastmath=True)
@@ -243,7 +256,6 @@ def addends(
         mean = np.float32(0.0)
         for c in range(m):
             mean += x[c, f]
-        out[f] = (weights.shared[min(u, KNOWN), f] + weights.cell[u, b, f]) * (
-            x[place, f] - mean / np.float32(m)
-        )
+        weight = weights.shared[min(u, KNOWN), f] + weights.of_user[u, f] + weights.of_item[b, f]
+        out[f] = weight * (x[place, f] - mean / np.float32(m))
     return out

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from instep.learn import recent_items
-from instep.learn.histories import TIME
+from instep.learn.histories import TIME, closeness
 from instep.learn.passed import forget_passed
 from instep.retrieve import (
     MOST,
@@ -128,6 +128,7 @@ class Shortlist:
         self._signals: F32 = np.zeros((MOST, WIDTH), np.float32)
         self._scores: F32 = np.zeros(MOST, np.float32)
         self.recent: I32 = _NOTHING
+        self.closeness: F32 = _NO_LOOKS
         self.size = 0
         self.cell = 0
 
@@ -238,7 +239,7 @@ class Shortlist:
         before: float = np.inf,
         closed: bool = False,
     ) -> Request:
-        """What is looked for; says whose history it is in `recent` and `cell`.
+        """What is looked for; says whose history it is in `recent`, `closeness` and `cell`.
 
         Args:
             user, now, repeat, asked, browsed: as for `gathered`.
@@ -249,6 +250,7 @@ class Shortlist:
         self._make_room()
         self.recent = recent_items(state.history, user, HISTORY, -1, True, before)
         self.cell = user_cell(len(self.recent), now - self._newest(user, before))
+        self.closeness = closeness(state.history, user, self.recent[:READ_HISTORY], now, before)
         refused = recent_items(state.history, user, REFUSED, -1, False, before)
         near = _NOTHING
         if not closed and len(self.recent) and len(state.text.centre):
@@ -257,7 +259,7 @@ class Shortlist:
             # Cells are no longer fitted in a very large catalogue: as they fill, fewer are read.
             probes = max(LEAST_PROBES, min(PROBES, TEXT_READ * cells // int(text.fitted[0])))
             near = nearest_items(state.items, text.centre, text.members, profile, TEXT_HITS, probes)
-        return Request(user, now, repeat, self.recent, refused, asked, closed, near, browsed)
+        return Request(user, now, repeat, self.recent, self.closeness, refused, asked, closed, near, browsed)
 
     def _tables(self) -> Tables:
         state = self.state

@@ -13,12 +13,14 @@ from instep.retrieve.candidates import (
     AGAIN_COUNT,
     ALIKE,
     AROUND,
+    AROUND_NOW,
     DIRECTED,
     DISLIKED,
     NEXT,
     PASSED,
     PASSED_LATELY,
     SHARED,
+    SHARED_NOW,
     SYMMETRIC,
     Request,
     Scratch,
@@ -57,6 +59,9 @@ SIGNALS: Final = (
     "passed",
     "passed_lately",
     "earned",
+    "around_now",
+    "together_now",
+    "category_now",
 )
 WIDTH: Final = len(SIGNALS)
 (
@@ -89,12 +94,14 @@ WIDTH: Final = len(SIGNALS)
     S_PASSED,
     S_PASSED_LATELY,
     EARNED,
+    S_AROUND_NOW,
+    S_TOGETHER_NOW,
+    CATEGORY_NOW,
 ) = range(WIDTH)
-TEXT_RECENT_DECAY = np.float32(0.7)
 TEXT_PROFILE_DECAY = np.float32(0.95)
 CATEGORY_DECAY = np.float32(0.95)
 EARNED_PRIOR = np.float32(5.0)  # looks
-LOGS: Final = DECAYS + 13  # logarithms a candidate
+LOGS: Final = DECAYS + 15  # logarithms a candidate
 
 
 @njit(cache=True, fastmath=True, inline="always")
@@ -114,11 +121,12 @@ def fast_log(x: Any) -> Any:
 
 @njit(cache=True, fastmath=True)
 def _profiles(items: Items, request: Request, recent: F32, whole: F32, vector: F32) -> None:
-    """Decayed sums over the history, newest first: text vectors (two decays) and inward vectors."""
-    near, far, close = np.float32(1.0), np.float32(1.0), np.float32(1.0)
+    """Sums over the history, newest first: text vectors (decayed by time, and by place) and inward vectors."""
+    far, close = np.float32(1.0), np.float32(1.0)
     total = np.float32(0.0)
     for g in range(min(len(request.recent), READ_HISTORY)):
         j = request.recent[g]
+        near = request.closeness[g]
         if items.text_known[j]:
             for c in range(len(recent)):
                 recent[c] += near * items.text[j, c]
@@ -127,7 +135,6 @@ def _profiles(items: Items, request: Request, recent: F32, whole: F32, vector: F
             for c in range(len(vector)):
                 vector[c] += close * items.inward[j, c]
             total += close
-        near *= TEXT_RECENT_DECAY
         far *= TEXT_PROFILE_DECAY
         close *= np.float32(PAIR_DECAY)
     for profile in (recent, whole):
@@ -144,17 +151,20 @@ def _profiles(items: Items, request: Request, recent: F32, whole: F32, vector: F
 
 @njit(cache=True, fastmath=True)
 def _category_shares(items: Items, request: Request, shares: F32) -> None:
-    """Share of each category in the history, decayed; one cell a category."""
-    a, total = np.float32(1.0), np.float32(0.0)
+    """Shares of each category in the history, one row a category: decayed by place, and by time."""
+    a, total, total_now = np.float32(1.0), np.float32(1e-9), np.float32(1e-9)
     for g in range(min(len(request.recent), READ_HISTORY)):
+        close = request.closeness[g]
         for c in items.categories[request.recent[g]]:
             if c >= 0:
-                shares[c] += a
+                shares[c, 0] += a
+                shares[c, 1] += close
         total += a
+        total_now += close
         a *= CATEGORY_DECAY
-    if total > 0.0:
-        for c in range(len(shares)):
-            shares[c] /= total
+    for c in range(len(shares)):
+        shares[c, 0] /= total
+        shares[c, 1] /= total_now
 
 
 @njit(cache=True, fastmath=True)
@@ -185,7 +195,7 @@ def fill_signals(
     recent = np.zeros(items.text.shape[1], np.float32)
     whole = np.zeros(items.text.shape[1], np.float32)
     vector = np.zeros(items.inward.shape[1], np.float32)
-    shares = np.zeros(max(categories, 1), np.float32)
+    shares = np.zeros((max(categories, 1), 2), np.float32)
     _profiles(items, request, recent, whole, vector)
     _category_shares(items, request, shares)
     length = len(request.recent)
@@ -236,6 +246,8 @@ def fill_signals(
         logs[DECAYS + 11] = one + np.float32(10.0) * evidence[c, PASSED_LATELY]
         earned = usually * EARNED_PRIOR + max(rate[i, 0], np.float32(0.0))
         logs[DECAYS + 12] = earned / (usually * (EARNED_PRIOR + rate[i, 1])) if usually > 0.0 else one
+        logs[DECAYS + 13] = one + np.float32(100.0) * evidence[c, AROUND_NOW] * often
+        logs[DECAYS + 14] = one + np.float32(30.0) * evidence[c, SHARED_NOW] * often
         for k in range(LOGS):
             logs[k] = fast_log(logs[k])
         x[c, CONSTANT] = 1.0
@@ -246,6 +258,8 @@ def fill_signals(
         x[c, S_PASSED] = logs[DECAYS + 10]
         x[c, S_PASSED_LATELY] = logs[DECAYS + 11]
         x[c, EARNED] = logs[DECAYS + 12]
+        x[c, S_AROUND_NOW] = logs[DECAYS + 13]
+        x[c, S_TOGETHER_NOW] = logs[DECAYS + 14]
         x[c, S_AGAIN_OFTEN] = logs[DECAYS + 6]
         x[c, NEW] = np.float32(0.3) * logs[DECAYS + 7]
         x[c, IDLE] = np.float32(0.3) * logs[DECAYS + 8]
@@ -265,8 +279,10 @@ def fill_signals(
         x[c, TEXT_PROFILE] = np.float32(4.0) * far
         x[c, MOMENTUM] = momentum[i]
         x[c, LIKED] = reward[i, 0] / (reward[i, 1] + np.float32(5.0))
-        best = np.float32(0.0)
+        best, best_now = np.float32(0.0), np.float32(0.0)
         for k in range(CATEGORY_SLOTS):
             if labels[i, k] >= 0:
-                best = max(best, shares[labels[i, k]])
+                best = max(best, shares[labels[i, k], 0])
+                best_now = max(best_now, shares[labels[i, k], 1])
         x[c, CATEGORY] = np.float32(4.0) * best
+        x[c, CATEGORY_NOW] = np.float32(4.0) * best_now

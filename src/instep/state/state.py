@@ -46,7 +46,7 @@ from instep.state.tables import (
 )
 from instep.state.trials import Trials
 
-FORMAT = 4
+FORMAT = 5
 Arrays = dict[str, NDArray[Any]]
 ROOM_PER_ROW = 128  # an event can double one row of takers and one of what was passed over
 ROOM_PER_EVENT = 32768  # an event can double the rows of all the neighbours it touches (tests/learn checks)

@@ -168,16 +168,20 @@ class Weights(NamedTuple):
 
     Args:
         shared: float32 (2, signals), for users without history and for the others.
-        cell: float32 (user cells, item cells, signals), added to `shared`.
+        of_user: float32 (user cells, signals), added to `shared` by how much is known of the user.
+        of_item: float32 (item cells, signals), added by how much is known of the item.
         covariance: float32 (2, signals, signals), of `shared`, for its second-order step.
-        cell_squares: float32 (user cells, item cells, signals), sums of squared gradients, for AdaGrad.
+        user_squares: float32 (user cells, signals), sums of squared gradients, for AdaGrad.
+        item_squares: float32 (item cells, signals), the same.
         precision: float32 (signals,), of the posterior of `shared`.
     """
 
     shared: F32
-    cell: F32
+    of_user: F32
+    of_item: F32
     covariance: F32
-    cell_squares: F32
+    user_squares: F32
+    item_squares: F32
     precision: F32
 
 
