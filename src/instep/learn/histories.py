@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numba import njit
 
 from instep.state import Ragged, append_cell
 from instep.state.tables import I32
 
-TIME, REWARD, TYPE, VALUE = 0, 1, 2, 3
+REWARD, TYPE, VALUE = 0, 1, 2
+"""Columns of an act's values: seven digits are enough for them, and a type's number is small."""
+TIME = 0
+"""Column of its times."""
 LIMIT = 4096
+LARGEST: Final = float(np.finfo(np.float32).max)
 
 
 @njit(cache=True)
@@ -18,10 +24,16 @@ def remember(
 ) -> None:
     """Append one act. Args: reward: of the act; kind: number of its type; value: its amount or NaN."""
     at = append_cell(history, user, item, LIMIT)
-    history.values[at, TIME] = time
-    history.values[at, REWARD] = reward
+    history.times[at, TIME] = time
+    history.values[at, REWARD] = _bounded(reward)
     history.values[at, TYPE] = kind
-    history.values[at, VALUE] = value
+    history.values[at, VALUE] = _bounded(value)
+
+
+@njit(cache=True, inline="always")
+def _bounded(number: float) -> float:
+    """What float32 can hold; NaN stays."""
+    return LARGEST if number > LARGEST else -LARGEST if number < -LARGEST else number
 
 
 @njit(cache=True, inline="always")
@@ -60,7 +72,7 @@ def recent_items(
         if m == limit:
             break
         item = history.ids[at]
-        if history.values[at, TIME] >= before:
+        if history.times[at, TIME] >= before:
             continue
         if item == without or _is_among(found, m, item) or _is_among(others, o, item):
             continue

@@ -46,10 +46,11 @@ from instep.state.tables import (
 )
 from instep.state.trials import Trials
 
-FORMAT = 4
+FORMAT = 5
 Arrays = dict[str, NDArray[Any]]
-ROOM_PER_ROW = 128  # an event can double one row of takers and one of what was passed over
-ROOM_PER_EVENT = 32768  # an event can double the rows of all the neighbours it touches (tests/learn checks)
+PACKED = ("length", "ids", "values", "times")
+ROOM_PER_ROW = 256  # an event lengthens one row of takers, and one of what was passed over up to 32 times
+ROOM_PER_EVENT = 32768  # an event can lengthen the rows of all the neighbours it touches (tests/learn checks)
 
 
 class Names(msgspec.Struct):
@@ -92,10 +93,10 @@ class State:
         self.type_number: dict[str, int] = {}
         self.items: Items = with_room(Items, ITEM_COLUMNS, None, 64)
         self.users: Users = with_room(Users, USER_COLUMNS, None, 64)
-        self.history: Ragged = empty_ragged(4, np.float64)
-        self.neighbours: Ragged = empty_ragged(3, np.float32)
-        self.takers: Ragged = empty_ragged(0, np.float32)
-        self.passed: Ragged = empty_ragged(2, np.float32)
+        self.history: Ragged = empty_ragged(3, times=1)
+        self.neighbours: Ragged = empty_ragged(3)
+        self.takers: Ragged = empty_ragged(0)
+        self.passed: Ragged = empty_ragged(2)
         self.clock: Clock = new_clock()
         self.head: Head = new_head()
         self.trending: Trending = new_trending()
@@ -332,8 +333,9 @@ def _get_text(arrays: Arrays, prefix: str) -> TextSpace:
 
 
 def _put_ragged(out: Arrays, prefix: str, table: Ragged, rows: int) -> None:
-    lengths, ids, values = tight(table, rows)
-    out[f"{prefix}.length"], out[f"{prefix}.ids"], out[f"{prefix}.values"] = lengths, ids, values
+    packed: tuple[NDArray[Any], ...] = tight(table, rows)
+    for field, array in zip(PACKED, packed, strict=True):
+        out[f"{prefix}.{field}"] = array
 
 
 def _get(arrays: Arrays, prefix: str, table: Any) -> list[NDArray[Any]]:
@@ -341,4 +343,4 @@ def _get(arrays: Arrays, prefix: str, table: Any) -> list[NDArray[Any]]:
 
 
 def _get_ragged(arrays: Arrays, prefix: str) -> Ragged:
-    return loosened(arrays[f"{prefix}.length"], arrays[f"{prefix}.ids"], arrays[f"{prefix}.values"])
+    return loosened(*(arrays[f"{prefix}.{field}"] for field in PACKED))
