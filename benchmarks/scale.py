@@ -108,7 +108,7 @@ def costs(shop_of: tuple[int, int, int], learned: int, turns: int, folder: str) 
 
 
 def turns_of(items: int, users: int) -> list[tuple[Feedback, Context]]:
-    """Events and requests for `served`, made in a process of their own: the shop would count as the service's memory."""
+    """Events and requests for `served`; the shop that makes them must not count as the service's memory."""
     clicks = Clicks(Shop(items, 2 * TURNS, users), "served")
     return [clicks.next() for _ in range(TURNS)]
 
