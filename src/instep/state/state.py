@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instep.domain import Item
+from instep.state.numbers import Numbers
 from instep.state.ragged import Ragged, empty_ragged, extended, loosened, tight, with_cells, with_rows
 from instep.state.slates import (
     SURFACES,
@@ -89,7 +90,7 @@ class State:
     def __init__(self, weights: Weights, fresh_vectors: Callable[[Items, int], None]) -> None:
         self.names = Names()
         self.item_number: dict[str, int] = {}
-        self.user_number: dict[str, int] = {}
+        self.user_number = Numbers(self.names.users)
         self.category_number: dict[str, int] = {}
         self.type_number: dict[str, int] = {}
         self.items: Items = with_room(Items, ITEM_COLUMNS, None, 64)
@@ -147,9 +148,8 @@ class State:
         row = self.user_number.get(user_id)
         if row is not None:
             return row
-        row = len(self.names.users)
-        self.user_number[user_id] = row
         self.names.users.append(user_id)
+        row = self.user_number.add(user_id)
         self.users = with_room(Users, USER_COLUMNS, self.users, row + 1)
         self.history = with_rows(self.history, len(self.users.events))
         self.passed = with_rows(self.passed, len(self.users.events))
@@ -287,7 +287,7 @@ class State:
         self.slates, self.examination = slates, examination
         self.slate_number, self.newest_slate = slate_numbers(slates)
         self.item_number = {name: row for row, name in enumerate(names.items)}
-        self.user_number = {name: row for row, name in enumerate(names.users)}
+        self.user_number = Numbers(names.users)
         self.category_number = {name: row for row, name in enumerate(names.categories)}
         self.type_number = {name: row for row, name in enumerate(names.types)}
 
