@@ -20,12 +20,12 @@ import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -54,6 +54,7 @@ RESTART: Final = (1_000_000, 1_000_000, 10_000_000)
 QUICK_RESTART: Final = (10_000, 10_000, 100_000)
 SPAWN: Final = multiprocessing.get_context("spawn")
 PARTS: Final = ("items", "users", "restart")
+Result = TypeVar("Result")
 
 
 def fill(flow: Flow, shop: Shop, learned: int) -> None:
@@ -106,7 +107,13 @@ def costs(shop_of: tuple[int, int, int], learned: int, turns: int, folder: str) 
     return figures
 
 
-def served(items: int, users: int, folder: str) -> Figures:
+def turns_of(items: int, users: int) -> list[tuple[Feedback, Context]]:
+    """Events and requests for `served`; the shop that makes them must not count as the service's memory."""
+    clicks = Clicks(Shop(items, 2 * TURNS, users), "served")
+    return [clicks.next() for _ in range(TURNS)]
+
+
+def served(asked: Sequence[tuple[Feedback, Context]], folder: str) -> Figures:
     """Memory of a service that starts from a snapshot and then learns and answers, and what its parts take, MiB."""
     configure_logs("error")
     compile_all()
@@ -115,9 +122,7 @@ def served(items: int, users: int, folder: str) -> Figures:
         flow = Flow(SqliteLog(Path(place) / "log.sqlite"))
         flow.restore(Path(folder))
         after = memory("VmRSS")
-        clicks = Clicks(Shop(items, 2 * TURNS, users), "served")
-        for _ in range(TURNS):
-            event, context = clicks.next()
+        for event, context in asked:
             flow.observe([event])
             flow.recommend(context)
         found = {"GiB before": before, "GiB after start-up": after, "GiB after serving": memory("VmRSS")}
@@ -188,8 +193,8 @@ def restart(items: int, users: int, acts: int, folder: str) -> Figures:
     return found
 
 
-def apart(work: Callable[..., Figures], *arguments: object) -> Figures:
-    """The figures of some work in a process of its own."""
+def apart(work: Callable[..., Result], *arguments: object) -> Result:
+    """The result of some work in a process of its own."""
     with ProcessPoolExecutor(1, SPAWN) as process:
         return process.submit(work, *arguments).result()
 
@@ -206,7 +211,8 @@ def growth(sizes: tuple[int, ...], users: bool, learned: int, turns: int) -> dic
             work = process.submit(costs, (items, acts, crowd), learned, turns, folder if last else "")
             found[size] = work.result()
             if last:
-                found[size] |= apart(served, items, crowd, folder)
+                asked = apart(turns_of, items, crowd)
+                found[size] |= apart(served, asked, folder)
     return found
 
 

@@ -5,12 +5,14 @@ Every one reads the state and writes nothing.
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from instep.domain import InvalidRequest, SlateItem
 from instep.learn import reduce
+from instep.learn.histories import TIME
 from instep.retrieve import nearest_items
 from instep.state import DAY, WEEK, State
 from instep.state.tables import F32
@@ -105,9 +107,15 @@ def history(state: State, user_id: str, n: int) -> list[HistoryItem]:
     start, length = int(state.history.start[row]), int(state.history.length[row])
     acts = []
     for at in range(start + length - 1, max(start, start + length - n) - 1, -1):
-        time, reward, kind, value = state.history.values[at].tolist()
+        reward, kind, value = (float(str(number)) for number in state.history.values[at])
         item = state.names.items[int(state.history.ids[at])]
         acts.append(
-            HistoryItem(item, state.names.types[int(kind)], None if value != value else value, time, reward)
+            HistoryItem(
+                item,
+                state.names.types[int(kind)],
+                None if math.isnan(value) else value,
+                float(state.history.times[at, TIME]),
+                reward,
+            )
         )
     return acts

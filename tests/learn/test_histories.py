@@ -1,8 +1,9 @@
-"""Histories: which items are newest, and how close in time they are."""
+"""Histories: what is kept of an act, which items are newest, and how close in time they are."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from instep.domain import Feedback
 from instep.flow import Flow, Settings
@@ -50,3 +51,23 @@ def test_the_newest_act_on_an_item_counts_and_acts_of_later_do_not() -> None:
 
 def test_an_event_from_the_future_is_as_close_as_can_be() -> None:
     assert close(history_of(("tea", 0.0), ("pot", 50.0)), 10.0) == {"pot": 1.0, "tea": np.float32(0.6)}
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (None, None),
+        (19.99, 19.99),
+        (0.1, 0.1),
+        (1234567.0, 1234567.0),
+        (1e300, 3.4028235e38),
+        (-1e300, -3.4028235e38),
+    ],
+)
+def test_an_act_is_told_as_it_was(value: float | None, kept: float | None) -> None:
+    flow = Flow(MemoryLog(), Settings())
+    flow.observe([Feedback("e1", "ann", "i1", START + 0.123456, "purchase", value)])
+    act = flow.history("ann")[0]
+    assert (act.item_id, act.type, act.value) == ("i1", "purchase", kept)
+    assert act.timestamp == START + 0.123456
+    assert act.reward == flow.model.reward_of(Feedback("e2", "ann", "i1", 0.0, "purchase", value))

@@ -30,7 +30,7 @@ class TestFastLearner(LearnerContract):
 def test_one_event_never_needs_more_room_than_is_reserved() -> None:
     assert (PAIR_HISTORY + 2) * NEIGHBOURS <= ROOM_PER_EVENT
     assert LIMIT <= ROOM_PER_EVENT
-    assert max(TAKERS, 2 * passed.LIMIT) <= ROOM_PER_ROW
+    assert max(TAKERS, 5 * passed.LIMIT) <= ROOM_PER_ROW  # see `room_for`
 
 
 def test_no_row_outgrows_its_bound_and_waste_is_swept() -> None:
@@ -51,4 +51,4 @@ def test_no_row_outgrows_its_bound_and_waste_is_swept() -> None:
         assert len(table.ids) <= 4 * int(table.capacity.sum()) + 64 * 1024
     row = state.user_number["busy"]
     newest = int(state.history.start[row] + state.history.length[row]) - 1
-    assert state.history.values[newest, 0] == 1e9 + n
+    assert state.history.times[newest, 0] == 1e9 + n

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from instep.state.ragged import (
     append_cell,
     empty_ragged,
     loosened,
+    room_for,
     swept,
     tight,
     with_cells,
@@ -42,6 +42,11 @@ def rows_of(table: Ragged) -> Model:
     return found
 
 
+def times_of(table: Ragged) -> list[float]:
+    found: list[float] = tight(table, len(table.start))[3].ravel().tolist()
+    return found
+
+
 def repacked(table: Ragged) -> Ragged:
     return loosened(*tight(table, len(table.start)))
 
@@ -49,13 +54,13 @@ def repacked(table: Ragged) -> Ragged:
 @settings(deadline=None, max_examples=60)
 @given(steps)
 def test_a_table_holds_what_lists_would_hold(actions: list[tuple[str, int]]) -> None:
-    table = with_rows(empty_ragged(2, np.float32), ROWS)
+    table = with_rows(empty_ragged(2, times=1), ROWS)
     model: Model = {row: [] for row in range(len(table.start))}
     for number, (action, row) in enumerate(actions):
         if action == "append":
             table = with_cells(table, 2 * LIMIT)
             at = append_cell(table, row, number, LIMIT)
-            table.values[at] = number / 2
+            table.values[at], table.times[at] = number / 2, 1e9 + number
             if len(model[row]) == LIMIT:
                 del model[row][: LIMIT // 4]
             model[row].append((number, number / 2))
@@ -65,6 +70,7 @@ def test_a_table_holds_what_lists_would_hold(actions: list[tuple[str, int]]) -> 
         else:
             table = swept(table) if action == "sweep" else repacked(table)
         assert rows_of(table) == model
+        assert times_of(table) == [1e9 + number for row in model for number, _ in model[row]]
         assert (table.length <= table.capacity).all()
         assert table.capacity.max() <= LIMIT
         owned = sorted(zip(table.start.tolist(), table.capacity.tolist(), strict=True))
@@ -76,7 +82,7 @@ def test_a_table_holds_what_lists_would_hold(actions: list[tuple[str, int]]) -> 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.integers(0, 3 * FIRST_CAPACITY), min_size=1, max_size=12))
 def test_packing_forgets_the_room_and_nothing_else(lengths: list[int]) -> None:
-    table = with_rows(empty_ragged(1, np.float64), len(lengths))
+    table = with_rows(empty_ragged(1), len(lengths))
     for turn in range(max(lengths)):  # round after round, so that rows move and leave gaps
         for row, length in enumerate(lengths):
             if turn < length:
@@ -93,7 +99,21 @@ def test_packing_forgets_the_room_and_nothing_else(lengths: list[int]) -> None:
         assert first.tobytes() == second.tobytes() == third.tobytes()
 
 
+@given(st.integers(1, 1 << 20))
+def test_a_rows_room_is_close_to_its_length_and_holds_every_power_of_two(length: int) -> None:
+    room = room_for(length)
+    assert length <= room < max(length + FIRST_CAPACITY, 1.5 * length)
+    assert room_for(room) == room < room_for(room + 1)
+    power = 1 << length.bit_length()
+    assert room_for(power) == max(power, FIRST_CAPACITY)
+    places, own = 0, 0
+    while own < min(length, 4096):
+        own = room_for(own + 1)
+        places += own
+    assert places <= 5 * length
+
+
 def test_an_empty_table_packs_and_unpacks() -> None:
-    table = repacked(empty_ragged(3, np.float32))
+    table = repacked(empty_ragged(3))
     assert len(table.start) == 0
     assert with_cells(table, 100).values.shape[1] == 3

@@ -126,6 +126,17 @@ def test_a_foreign_snapshot_is_skipped_and_says_why(
     assert reason in why[0]
 
 
+def test_the_hash_sees_what_an_array_is_and_not_only_its_bytes(flow: Flow, place: Path) -> None:
+    path = newest(place)
+    whole = path.read_bytes()
+    header = b"'descr': '<f8', 'fortran_order': False, 'shape': "
+    at = whole.index(header, whole.index(b"items.first_seen.npy"))
+    path.write_bytes(whole[:at] + header.replace(b"f8", b"u8") + whole[at + len(header) :])
+    found, why = restored(flow, place)
+    assert found == 100
+    assert "hash" in why[0]
+
+
 def test_pickles_are_never_loaded(flow: Flow, place: Path) -> None:
     path = newest(place)
     np.savez(path.open("wb"), format=np.array([print], object))

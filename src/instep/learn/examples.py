@@ -115,7 +115,7 @@ class Examples:
         same, replaced = newest_acts(state.history, user, item, kind, kinds)
         taken_back = replaced >= 0 and self._take_back(newest, item, replaced, account)
         if same >= 0 and not taken_back:
-            before = float(state.history.values[same, TIME])
+            before = float(state.history.times[same, TIME])
             if abs(event.timestamp - before) <= self.attribution.session:
                 account.repeats, account.uncredited = before, "it is a repeat"
                 return UNKNOWN

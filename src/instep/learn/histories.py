@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numba import njit
 
 from instep.state import Ragged, append_cell
 from instep.state.tables import F32, I32
 
-TIME, REWARD, TYPE, VALUE = 0, 1, 2, 3
+REWARD, TYPE, VALUE = 0, 1, 2
+"""Columns of an act's values: seven digits are enough for them, and a type's number is small."""
+TIME = 0
+"""Column of its times."""
 LIMIT = 4096
-MOMENT = 15.0  # seconds: acts this close to each other are of one moment
+MOMENT: Final = 15.0
+"""Seconds: acts this close to each other are of one moment."""
+LARGEST: Final = float(np.finfo(np.float32).max)
 
 
 @njit(cache=True)
@@ -19,10 +26,16 @@ def remember(
 ) -> None:
     """Append one act. Args: reward: of the act; kind: number of its type; value: its amount or NaN."""
     at = append_cell(history, user, item, LIMIT)
-    history.values[at, TIME] = time
-    history.values[at, REWARD] = reward
+    history.times[at, TIME] = time
+    history.values[at, REWARD] = _bounded(reward)
     history.values[at, TYPE] = kind
-    history.values[at, VALUE] = value
+    history.values[at, VALUE] = _bounded(value)
+
+
+@njit(cache=True, inline="always")
+def _bounded(number: float) -> float:
+    """What float32 can hold; NaN stays."""
+    return LARGEST if number > LARGEST else -LARGEST if number < -LARGEST else number
 
 
 @njit(cache=True, inline="always")
@@ -61,7 +74,7 @@ def recent_items(
         if m == limit:
             break
         item = history.ids[at]
-        if history.values[at, TIME] >= before:
+        if history.times[at, TIME] >= before:
             continue
         if item == without or _is_among(found, m, item) or _is_among(others, o, item):
             continue
@@ -94,7 +107,7 @@ def closeness(history: Ragged, user: int, recent: I32, now: float, before: float
     close = np.ones(len(recent), np.float32)
     g, newest, at = 0, 0.0, history.start[user] + history.length[user] - 1
     while g < len(recent):
-        time = history.values[at, TIME]
+        time = history.times[at, TIME]
         if history.ids[at] == recent[g] and time < before:
             ago = max(now - time, 0.0) + MOMENT
             if g == 0:

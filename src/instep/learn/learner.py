@@ -37,6 +37,7 @@ from instep.learn.positive import (
 from instep.learn.text import add_beside, add_live
 from instep.reward import USUAL_DWELL, Account, Attribution, Reward, Usual, usual_rating
 from instep.state import State, new_space, with_cells
+from instep.state.tables import F32, F64, I32
 
 CONTINUED_SECONDS = 1800.0
 DOUBLE_SECONDS = 10.0
@@ -179,7 +180,7 @@ class FastLearner:
         newest = history.values[at]
         same = history.ids[at] == item and newest[REWARD] >= 0
         longest = DOUBLE_SECONDS if newest[TYPE] == kind else CONTINUED_SECONDS
-        return bool(same and abs(now - newest[TIME]) <= longest)
+        return bool(same and abs(now - history.times[at, TIME]) <= longest)
 
     def _taken(self, user: int, item: int, weight: float) -> None:
         state = self.state
@@ -270,29 +271,25 @@ class FastLearner:
         session = state.user_number.get(record.session_user_id)
         if session is None or session == user:
             return
-        cells = [
-            (float(v[0]), i, v)
-            for row in (user, session)
-            for i, v in zip(*history_cells(state, row), strict=True)
-        ]
-        cells.sort(key=lambda cell: cell[0])
+        cells = [cell for row in (user, session) for cell in zip(*history_cells(state, row), strict=True)]
+        cells.sort(key=lambda cell: float(cell[0]))
         state.history.length[[user, session]] = 0
         state.passed.length[session] = 0
-        state.history = with_cells(state.history, 4 * len(cells) + 64)
-        for _, item, values in cells:
-            when, reward, kind, value = values.tolist()
-            remember(state.history, user, int(item), when, reward, int(kind), value)
+        state.history = with_cells(state.history, 5 * len(cells) + 64)  # see `room_for`
+        for when, item, values in cells:
+            reward, kind, value = values.tolist()
+            remember(state.history, user, int(item), float(when), reward, int(kind), value)
         for column in (state.users.events, state.users.rating, state.users.dwell):
             column[user] += column[session]
             column[session] = 0
 
 
-def history_cells(state: State, row: int) -> tuple[Any, Any]:
-    """A user's history, oldest first: items int32 (m,), values float64 (m, 4) (time, reward, type, value); copies."""
-    start, length = int(state.history.start[row]), int(state.history.length[row])
-    return state.history.ids[start : start + length].copy(), state.history.values[
-        start : start + length
-    ].copy()
+def history_cells(state: State, row: int) -> tuple[F64, I32, F32]:
+    """A user's history, oldest first: times float64 (m,), items int32 (m,), values float32 (m, 3); copies."""
+    history = state.history
+    start = int(history.start[row])
+    cells = slice(start, start + int(history.length[row]))
+    return history.times[cells, TIME].copy(), history.ids[cells].copy(), history.values[cells].copy()
 
 
 def fields_of(item: Item) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def _fit(space: Space) -> Space:
         reduced[part] = reduce(text, text.raw[part].astype(np.float32))
     cells = 1 if len(rows) <= ONE_CELL_UP_TO else int(np.sqrt(len(rows)))
     centre = _centres(reduced[sample], cells)
-    members = with_cells(with_rows(empty_ragged(1, np.float32), cells), 8 * len(rows) + 64)
+    members = with_cells(with_rows(empty_ragged(1), cells), 8 * len(rows) + 64)
     text.cell[:] = -1
     _file_all(reduced, centre, text.cell, text.place, members, rows)
     return space._replace(text=text._replace(centre=centre, members=members))

@@ -278,8 +278,8 @@ class Shortlist:
         history = self.state.history
         start, length = int(history.start[user]), int(history.length[user])
         for at in range(start + length - 1, start - 1, -1):
-            if history.values[at, TIME] < before:
-                return float(history.values[at, TIME])
+            if history.times[at, TIME] < before:
+                return float(history.times[at, TIME])
         return -np.inf
 
     def addends(self, place: int) -> F32:

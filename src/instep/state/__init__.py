@@ -1,5 +1,6 @@
 """What learners wrote and requests read: columnar tables, snapshots, the state hash."""
 
+from instep.state.heap import return_large_arrays
 from instep.state.ragged import Ragged, append_cell, empty_ragged, extended, grow_row, with_cells, with_rows
 from instep.state.slates import PLACES, Examination, Slates
 from instep.state.state import State
@@ -28,6 +29,8 @@ from instep.state.tables import (
     new_space,
     new_text_space,
 )
+
+return_large_arrays()
 
 __all__ = [
     "CATEGORY_SLOTS",

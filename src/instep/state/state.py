@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instep.domain import Item
+from instep.state.numbers import Numbers
 from instep.state.ragged import Ragged, empty_ragged, extended, loosened, tight, with_cells, with_rows
 from instep.state.slates import (
     SURFACES,
@@ -48,8 +50,9 @@ from instep.state.trials import Trials
 
 FORMAT = 5
 Arrays = dict[str, NDArray[Any]]
-ROOM_PER_ROW = 128  # an event can double one row of takers and one of what was passed over
-ROOM_PER_EVENT = 32768  # an event can double the rows of all the neighbours it touches (tests/learn checks)
+PACKED = ("length", "ids", "values", "times")
+ROOM_PER_ROW = 256  # an event lengthens one row of takers, and one of what was passed over up to 32 times
+ROOM_PER_EVENT = 32768  # an event can lengthen the rows of all the neighbours it touches (tests/learn checks)
 
 
 class Names(msgspec.Struct):
@@ -87,15 +90,15 @@ class State:
     def __init__(self, weights: Weights, fresh_vectors: Callable[[Items, int], None]) -> None:
         self.names = Names()
         self.item_number: dict[str, int] = {}
-        self.user_number: dict[str, int] = {}
+        self.user_number = Numbers(self.names.users)
         self.category_number: dict[str, int] = {}
         self.type_number: dict[str, int] = {}
         self.items: Items = with_room(Items, ITEM_COLUMNS, None, 64)
         self.users: Users = with_room(Users, USER_COLUMNS, None, 64)
-        self.history: Ragged = empty_ragged(4, np.float64)
-        self.neighbours: Ragged = empty_ragged(3, np.float32)
-        self.takers: Ragged = empty_ragged(0, np.float32)
-        self.passed: Ragged = empty_ragged(2, np.float32)
+        self.history: Ragged = empty_ragged(3, times=1)
+        self.neighbours: Ragged = empty_ragged(3)
+        self.takers: Ragged = empty_ragged(0)
+        self.passed: Ragged = empty_ragged(2)
         self.clock: Clock = new_clock()
         self.head: Head = new_head()
         self.trending: Trending = new_trending()
@@ -145,9 +148,8 @@ class State:
         row = self.user_number.get(user_id)
         if row is not None:
             return row
-        row = len(self.names.users)
-        self.user_number[user_id] = row
         self.names.users.append(user_id)
+        row = self.user_number.add(user_id)
         self.users = with_room(Users, USER_COLUMNS, self.users, row + 1)
         self.history = with_rows(self.history, len(self.users.events))
         self.passed = with_rows(self.passed, len(self.users.events))
@@ -261,7 +263,7 @@ class State:
 
     def load(self, arrays: Arrays) -> None:
         """Become the state that `arrays()` told, and own the arrays; when they do not fit, stay as it was."""
-        names = msgspec.msgpack.decode(arrays["names"].tobytes(), type=Names)
+        names = _decoded(arrays["names"])
         items = with_room(Items, ITEM_COLUMNS, Items(*_get(arrays, "items", Items)), len(names.items) + 1)
         users = with_room(Users, USER_COLUMNS, Users(*_get(arrays, "users", Users)), len(names.users) + 1)
         text, beside = _get_text(arrays, "text"), _get_text(arrays, "beside.text")
@@ -285,7 +287,7 @@ class State:
         self.slates, self.examination = slates, examination
         self.slate_number, self.newest_slate = slate_numbers(slates)
         self.item_number = {name: row for row, name in enumerate(names.items)}
-        self.user_number = {name: row for row, name in enumerate(names.users)}
+        self.user_number = Numbers(names.users)
         self.category_number = {name: row for row, name in enumerate(names.categories)}
         self.type_number = {name: row for row, name in enumerate(names.types)}
 
@@ -299,8 +301,28 @@ class State:
         whole = hashlib.blake2b(digest_size=16)
         for name, array in sorted(self.arrays().items()):
             whole.update(f"{name}{array.dtype}{array.shape}".encode())
-            whole.update(np.ascontiguousarray(array).tobytes())
+            whole.update(bytes_of(array))
         return whole.hexdigest()
+
+
+def bytes_of(array: NDArray[Any]) -> memoryview:
+    """An array's bytes in C order, of the array's own memory where that is in this order.
+
+    >>> bytes_of(np.ones((2, 1), "<i2")).tolist()
+    [1, 0, 1, 0]
+    """
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _decoded(names: NDArray[np.uint8]) -> Names:
+    """The names; while they are made, nobody looks for garbage among the millions that are none."""
+    looked = gc.isenabled()
+    gc.disable()
+    try:
+        return msgspec.msgpack.decode(names.data, type=Names)
+    finally:
+        if looked:
+            gc.enable()
 
 
 def _put(out: Arrays, prefix: str, table: NamedTuple, rows: int | None = None) -> None:
@@ -332,8 +354,9 @@ def _get_text(arrays: Arrays, prefix: str) -> TextSpace:
 
 
 def _put_ragged(out: Arrays, prefix: str, table: Ragged, rows: int) -> None:
-    lengths, ids, values = tight(table, rows)
-    out[f"{prefix}.length"], out[f"{prefix}.ids"], out[f"{prefix}.values"] = lengths, ids, values
+    packed: tuple[NDArray[Any], ...] = tight(table, rows)
+    for field, array in zip(PACKED, packed, strict=True):
+        out[f"{prefix}.{field}"] = array
 
 
 def _get(arrays: Arrays, prefix: str, table: Any) -> list[NDArray[Any]]:
@@ -341,4 +364,4 @@ def _get(arrays: Arrays, prefix: str, table: Any) -> list[NDArray[Any]]:
 
 
 def _get_ragged(arrays: Arrays, prefix: str) -> Ragged:
-    return loosened(arrays[f"{prefix}.length"], arrays[f"{prefix}.ids"], arrays[f"{prefix}.values"])
+    return loosened(*(arrays[f"{prefix}.{field}"] for field in PACKED))

@@ -218,7 +218,7 @@ def new_text_space(width: int = 0) -> TextSpace:
         np.zeros((0, TEXT_WIDTH), np.float32),
         np.zeros(0, np.int32),
         np.zeros(0, np.int32),
-        empty_ragged(1, np.float32),
+        empty_ragged(1),
         np.zeros(2, np.int64),
     )
 
