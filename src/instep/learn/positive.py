@@ -55,10 +55,17 @@ def advance_time(items: Items, clock: Clock, now: float, n: int) -> None:
         clock.now[0] = max(clock.now[0], now)
         return
     clock.now[0] = now
+    fade(clock.scale, passed)
+    for d in range(DECAYS):
+        _rescale(items.popularity, clock.scale, d, n)
+
+
+@njit(cache=True)
+def fade(scale: F64, passed: float) -> None:
+    """Shrink what one event counts, float64 (DECAYS,), by the seconds that have passed."""
     first = len(EVENT_HALF_LIVES)
     for d in range(first, DECAYS):
-        clock.scale[d] *= 0.5 ** (passed / SECOND_HALF_LIVES[d - first])
-        _rescale(items.popularity, clock.scale, d, n)
+        scale[d] *= 0.5 ** (passed / SECOND_HALF_LIVES[d - first])
 
 
 @njit(cache=True)

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from instep.learn.histories import REWARD
+from instep.learn.histories import MOMENT, REWARD, TIME
 from instep.retrieve.candidates import ALIKE, FROM_ALIKE, Request, Scratch, consider
 from instep.state import Items, Ragged
 from instep.state.tables import F32, I32
@@ -24,6 +24,7 @@ READ: Final = 64
 NEWEST_DECAY: Final = np.float32(0.85)
 CLOSENESS_DECAY: Final = np.float32(0.9)
 BEHIND: Final = np.float32(0.5)
+APART: Final = 0.3  # what stays of closeness over a long pause
 FAR: Final = np.float32(1e-4)
 
 
@@ -53,7 +54,7 @@ def _meet(items: Items, takers: Ragged, request: Request, scratch: Scratch) -> i
 def _walk(
     history: Ragged, cells: tuple[int, int, int], strength: float, scratch: Scratch, reached: int
 ) -> tuple[int, float]:
-    """Walk through one history, first to last: what comes soon after a marked item is likely.
+    """Walk through one history, first to last: what comes soon after a marked item is likely, by place and by time.
 
     Args:
         history: a row a user.
@@ -66,10 +67,13 @@ def _walk(
         Items in `likely` now, and what was added.
     """
     mark, likely, found = scratch.mark, scratch.likely, scratch.reached
-    ids, values = history.ids, history.values
+    ids, values, times = history.ids, history.values, history.times
     close, added = np.float32(0.0), np.float32(0.0)
+    last = times[cells[0], TIME]
     for at in range(cells[0], cells[1], cells[2]):
-        item = ids[at]
+        item, pause = ids[at], abs(times[at, TIME] - last)
+        last = times[at, TIME]
+        close *= np.float32(APART + (1.0 - APART) * MOMENT / (MOMENT + pause))
         if mark[item] > 0.0:
             close = close * CLOSENESS_DECAY + mark[item]
             continue

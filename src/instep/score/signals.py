@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from instep.learn.positive import PAIR_DECAY, VECTOR_HISTORY, stage_of
+from instep.learn.positive import PAIR_DECAY, VECTOR_HISTORY, fade, stage_of
 from instep.retrieve.candidates import (
     AGAIN,
     AGAIN_COUNT,
@@ -201,10 +201,12 @@ def fill_signals(
     length = len(request.recent)
     stage = stage_of(length)
     events = np.float32(max(clock.events[0], 1))
-    scales = clock.scale.astype(np.float32)
+    now = max(clock.now[0], request.now)
+    faded = clock.scale.copy()
+    fade(faded, now - clock.now[0])
+    scales = faded.astype(np.float32)
     stage_scale = np.float32(clock.stage_scale[stage])
     stage_total = np.float32(clock.stage_total[stage])
-    now = clock.now[0]
     # Tables are taken apart outside the loop: reading a field of a tuple counts a reference each time.
     candidates, evidence = scratch.items, scratch.evidence
     taken, popularity, stages, bias, reward = (
