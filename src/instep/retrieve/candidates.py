@@ -15,6 +15,8 @@ MOST: Final = 2048
     NEXT,
     AROUND,
     SHARED,
+    AROUND_NOW,
+    SHARED_NOW,
     SYMMETRIC,
     DIRECTED,
     DISLIKED,
@@ -23,10 +25,8 @@ MOST: Final = 2048
     ALIKE,
     PASSED,
     PASSED_LATELY,
-    AROUND_NOW,
-    SHARED_NOW,
 ) = range(13)
-EVIDENCE: Final = 13
+EVIDENCE: Final = 16  # a row is a cache line
 
 SOURCES: Final = ("neighbours", "trending", "category", "fresh", "text", "dense", "again", "asked", "alike")
 (
@@ -134,13 +134,23 @@ class Request(NamedTuple):
     browsed: I32
 
 
+@njit(cache=True, inline="always")
+def take_up(scratch: Scratch, m: int, item: int) -> None:
+    """Make an item the candidate at place `m`, without evidence or source."""
+    scratch.slot[item] = m
+    scratch.items[m] = item
+    scratch.sources[m] = 0
+    for c in range(EVIDENCE):
+        scratch.evidence[m, c] = 0.0
+
+
 @njit(cache=True)
 def consider(items: Items, scratch: Scratch, m: int, wanted: I32, request: Request, source: int) -> int:
     """Take items up as candidates unless they may not be shown; returns how many there are now.
 
     Here and below tables are taken apart outside the loops: reading a field of a tuple counts a reference each time.
     """
-    slot, candidates, evidence, sources = scratch.slot, scratch.items, scratch.evidence, scratch.sources
+    slot, sources = scratch.slot, scratch.sources
     if request.closed and source != FROM_ASKED:
         return m
     blocked, expires, now = items.blocked, items.expires, request.now
@@ -151,10 +161,7 @@ def consider(items: Items, scratch: Scratch, m: int, wanted: I32, request: Reque
         if at >= 0:
             sources[at] |= source
         elif at == -1 and m < MOST and blocked[item] == 0 and expires[item] > now:
-            slot[item] = m
-            candidates[m] = item
+            take_up(scratch, m, item)
             sources[m] = source
-            for c in range(EVIDENCE):
-                evidence[m, c] = 0.0
             m += 1
     return m
