@@ -78,7 +78,7 @@ def _add_neighbours(items: Items, neighbours: Ragged, request: Request, scratch:
                 if place != -1 or m >= most or blocked[item] != 0 or expires[item] <= now:
                     continue
                 place = m
-                take_up(scratch, m, item)
+                take_up(scratch, m, ids[k])
                 m += 1
             at = np.uintp(place)
             sources[at] |= FROM_NEIGHBOURS
