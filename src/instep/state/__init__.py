@@ -1,5 +1,6 @@
 """What learners wrote and requests read: columnar tables, snapshots, the state hash."""
 
+from instep.state.compiled import drop_older_loops
 from instep.state.heap import return_large_arrays
 from instep.state.ragged import Ragged, append_cell, empty_ragged, extended, grow_row, with_cells, with_rows
 from instep.state.slates import PLACES, Examination, Slates
@@ -30,6 +31,7 @@ from instep.state.tables import (
     new_text_space,
 )
 
+drop_older_loops()
 return_large_arrays()
 
 __all__ = [
