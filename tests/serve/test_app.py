@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import instep
-from instep.domain import ConfigError, Feedback, InvalidRequest, ItemVector, Record
+from instep.domain import ConfigError, Feedback, InvalidRequest, ItemVector, Record, Unavailable
 from instep.flow import Flow
 from instep.log import MemoryLog
 from instep.serve.app import App, open_app
@@ -67,6 +67,8 @@ def test_the_library_of_the_readme_works(place: Path) -> None:
     assert [item.item_id for item in app.recommend(user_id="u1", n=10).items] == ["i8"]
     app.close()
     app.close()
+    with pytest.raises(Unavailable, match="open the folder again"):
+        app.recommend(user_id="u1", n=10)
 
 
 def test_an_event_is_there_after_the_folder_was_closed_and_opened(place: Path) -> None:

@@ -24,6 +24,7 @@ from instep.domain import (
     SessionMerge,
     Slate,
     StageError,
+    Unavailable,
     UserPut,
     session_user,
 )
@@ -232,7 +233,10 @@ class App:
 
         Raises:
             InvalidRequest: a field is wrong; names it.
+            Unavailable: the app is closed.
         """
+        if self._closed:  # a slate that nobody can log is none
+            raise Unavailable("the app is closed: open the folder again")
         given: RequestDetails = {"now": time.time(), "request_id": new_id(), **details}
         return self.flow.recommend(Context(user_id=who(user_id, session), n=n, **given))
 
