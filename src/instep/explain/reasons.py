@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from instep.domain import Reason
 from instep.learn.positive import BACKWARD, FORWARD, PAIR_DECAY, TOGETHER
+from instep.retrieve.alike import NEWEST_DECAY
 from instep.retrieve.gather import AROUND_DECAY, BACK, DENSE_DECAY, NEXT_DECAY, SHARED_DECAY
 from instep.score import SIGNALS
 from instep.score.signals import CATEGORY_DECAY, TEXT_PROFILE_DECAY
@@ -144,6 +145,8 @@ _SHARES: Final[dict[str, Shares]] = {
     "around_now": _from_pairs(_AROUND, _by_time),
     "together": _from_pairs(((TOGETHER, 1.0),), _by_place(float(SHARED_DECAY))),
     "together_now": _from_pairs(((TOGETHER, 1.0),), _by_time),
+    # The users most alike are many: for them stands the item of the history that most of an item's takers share.
+    "alike": _from_pairs(((TOGETHER, 1.0),), _by_place(float(NEWEST_DECAY))),
     "pattern": _from_dense("symmetric"),
     "sequence": _from_dense("directed"),
     "vectors": _from_rows("inward", "outward", _by_place(PAIR_DECAY)),

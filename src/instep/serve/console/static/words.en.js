@@ -50,7 +50,7 @@ const signals = {
   text: { alone: "What the text says", from: (title) => `Text similar to ${title}` },
   new: { alone: "How long it has been here" },
   idle: { alone: "How lately somebody chose it" },
-  alike: { alone: "What people like you chose next" },
+  alike: { alone: "What people like you chose next", from: (title) => `People who chose ${title} chose it, too` },
   passed: { alone: "How often you left it for something else" },
   passed_lately: { alone: "How often you left it lately" },
   earned: { alone: "How well it does when it is shown" },

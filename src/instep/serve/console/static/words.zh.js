@@ -48,7 +48,7 @@ const signals = {
   text: { alone: "文字内容", from: (title) => `文字与“${title}”相近` },
   new: { alone: "上架时间" },
   idle: { alone: "最近一次被选择的时间" },
-  alike: { alone: "与你相似的人接着选择的内容" },
+  alike: { alone: "与你相似的人接着选择的内容", from: (title) => `选过“${title}”的人也选了它` },
   passed: { alone: "你略过它的次数" },
   passed_lately: { alone: "你近来略过它的次数" },
   earned: { alone: "被展示时的表现" },
