@@ -28,6 +28,10 @@ OWN_WORDS: Final = """() => {
   return [document.title, ...texts].filter((text) => text.trim());
 }"""
 
+TITLES: Final = (
+    """() => Array.from(document.querySelectorAll(".poster-title, .act-title"), (e) => e.textContent)"""
+)
+
 # Elements whose text has less contrast with its ground than WCAG AA asks for (4.5:1).
 POOR_CONTRAST: Final = """() => {
   const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
@@ -77,21 +81,27 @@ def test_both_languages_have_the_same_words(open_page: Open) -> None:
 def test_the_chinese_page_has_no_english_left_over(open_page: Open) -> None:
     live = open_page("u9", language="zh-CN")
     page = live.page
-    titles = set(page.locator(".poster-title").all_text_contents())
-    seen: list[str] = page.evaluate(OWN_WORDS)
+    titles: set[str] = set()
+    seen: list[str] = []
+
+    def read() -> None:
+        """Words and titles of one moment: what an act brings to the shelves comes while the page is read."""
+        words, shown = page.evaluate(f"() => [({OWN_WORDS})(), ({TITLES})()]")
+        seen.extend(words)
+        titles.update(shown)
+
+    read()
     page.locator(".shelf-foryou .act-like").first.click()
     live.news("^你喜欢“")
     page.locator(".chip").nth(1).click()
     live.news("^正在浏览“")
     page.locator(".shelf-foryou .why").first.click()
     page.locator(".shelf-foryou .why-panel .link").click()
-    titles |= set(page.locator(".poster-title, .act-title").all_text_contents())
-    seen += page.evaluate(OWN_WORDS)
+    read()
     live.posters().nth(1).click()
     expect(page.locator(".alike .poster").first).to_be_visible()
     page.locator(".detail-why .link").click()
-    titles |= set(page.locator(".poster-title").all_text_contents())
-    seen += page.evaluate(OWN_WORDS)
+    read()
     expect(page.locator(".dwell")).to_have_text(re.compile("已停留 [1-9]"))  # a glance is no dwell
     page.keyboard.press("Escape")
     live.news("^你在“.*”停留了 .* 秒")
@@ -99,7 +109,7 @@ def test_the_chinese_page_has_no_english_left_over(open_page: Open) -> None:
         page.locator(opener).click()
         expect(page.get_by_role("dialog")).to_be_visible()
         live.settled()
-        seen += page.evaluate(OWN_WORDS)
+        read()
         page.keyboard.press("Escape")
         expect(page.get_by_role("dialog")).to_have_count(0)
     known = sorted(titles, key=len, reverse=True)
