@@ -327,7 +327,7 @@ class Model:
         ):
             why: tuple[Reason, ...] = ()
             if context.explain:
-                why = reasons(self.state, item, found.addends(place), found.recent, found.closeness)
+                why = reasons(self.state, item, found.addends(place), found.recent, found.ages)
             slate.append(SlateItem(names[item], value, propensity, _sources_of(bits), why))
         return tuple(slate)
 

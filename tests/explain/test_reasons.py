@@ -56,9 +56,7 @@ def test_popularity_alone_does_not_hide_the_history() -> None:
         addends[:STRONGEST] = 5.0
         for signal in ("next", "around", "together", "category"):
             addends[SIGNALS.index(signal)] = 0.5
-        given_reasons = [
-            reasons(state, int(item), addends, found.recent, found.closeness) for item in found.items
-        ]
+        given_reasons = [reasons(state, int(item), addends, found.recent, found.ages) for item in found.items]
     with_cause = [each for each in given_reasons if each[-1].because is not None]
     assert with_cause
     for each in given_reasons:

@@ -7,7 +7,7 @@ import pytest
 
 from instep.domain import Feedback
 from instep.flow import Flow, Settings
-from instep.learn.histories import MOMENT, closeness, recent_items
+from instep.learn.histories import MOMENT, ages, closeness, recent_items
 from instep.log import MemoryLog
 from instep.state import State
 
@@ -24,7 +24,7 @@ def history_of(*acts: tuple[str, float]) -> State:
 def close(state: State, ago: float, before: float = np.inf) -> dict[str, float]:
     """How close each item is, that long after the first act."""
     recent = recent_items(state.history, 0, 40, -1, True, before)
-    shares = closeness(state.history, 0, recent, START + ago, before)
+    shares = closeness(ages(state.history, 0, recent, START + ago, before))
     return dict(zip((state.names.items[item] for item in recent), shares.tolist(), strict=True))
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instep.domain import Reason
-from instep.learn.positive import BACKWARD, FORWARD, PAIR_DECAY, TOGETHER
+from instep.learn.histories import closeness
+from instep.learn.positive import BACKWARD, FORWARD, TOGETHER
+from instep.learn.vectors import shares_of
 from instep.retrieve.alike import NEWEST_DECAY
 from instep.retrieve.gather import AROUND_DECAY, BACK, DENSE_DECAY, NEXT_DECAY, SHARED_DECAY
 from instep.score import SIGNALS
@@ -25,11 +27,11 @@ class Past(NamedTuple):
 
     Args:
         recent: int32 (m,), items, newest first.
-        closeness: float32 (m,), how close in time each is.
+        ages: float64 (m,), seconds since the act on each.
     """
 
     recent: NDArray[np.int32]
-    closeness: NDArray[np.float32]
+    ages: NDArray[np.float64]
 
 
 def reasons(
@@ -37,7 +39,7 @@ def reasons(
     item: int,
     addends: NDArray[np.float32],
     recent: NDArray[np.int32],
-    closeness: NDArray[np.float32],
+    ages: NDArray[np.float64],
 ) -> tuple[Reason, ...]:
     """The strongest addends of one item's score.
 
@@ -47,13 +49,13 @@ def reasons(
         addends: float32 (WIDTH,), weight times (signal minus the mean signal of the candidates): they sum to how
             far the item's score is above the average candidate's.
         recent: int32 (m,), the liked history, newest first.
-        closeness: float32 (c,), how close in time the newest of it are.
+        ages: float64 (c,), seconds since the acts on the newest of it.
 
     Returns:
         At most STRONGEST reasons, largest first, each with a positive contribution. If none rests on the
         history, the last gives way to the strongest that does: several popularities must not hide it.
     """
-    past = Past(recent[:HISTORY], closeness[:HISTORY])
+    past = Past(recent[:HISTORY], ages[:HISTORY])
     order = [f for f in np.argsort(-addends, kind="stable") if addends[f] > 0]
     found = [_reason(state, f, item, addends, past) for f in order[:STRONGEST]]
     if all(reason.because is None for reason in found):
@@ -87,7 +89,7 @@ def _by_place(decay: float) -> Fading:
 
 
 def _by_time(past: Past) -> NDArray[np.float32]:
-    return past.closeness
+    return closeness(past.ages)
 
 
 def _from_pairs(columns: tuple[tuple[int, float], ...], fading: Fading) -> Shares:
@@ -127,6 +129,10 @@ def _from_rows(left: str, right: str, fading: Fading) -> Shares:
     return shares
 
 
+def _from_vectors(state: State, item: int, past: Past) -> NDArray[np.float32]:
+    return shares_of(state.attention, state.items, past.recent, past.ages, item)
+
+
 def _same_category(fading: Fading) -> Shares:
     def shares(state: State, item: int, past: Past) -> NDArray[np.float32]:
         mine = state.items.categories[item]
@@ -149,7 +155,7 @@ _SHARES: Final[dict[str, Shares]] = {
     "alike": _from_pairs(((TOGETHER, 1.0),), _by_place(float(NEWEST_DECAY))),
     "pattern": _from_dense("symmetric"),
     "sequence": _from_dense("directed"),
-    "vectors": _from_rows("inward", "outward", _by_place(PAIR_DECAY)),
+    "vectors": _from_vectors,
     "text_recent": _from_rows("text", "text", _by_time),
     "text_profile": _from_rows("text", "text", _by_place(float(TEXT_PROFILE_DECAY))),
     "category": _same_category(_by_place(float(CATEGORY_DECAY))),

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from instep.state import Ragged, append_cell
-from instep.state.tables import F32, I32
+from instep.state.tables import F32, F64, I32
 
 REWARD, TYPE, VALUE = 0, 1, 2
 """Columns of an act's values: seven digits are enough for them, and a type's number is small."""
@@ -88,11 +88,8 @@ def recent_items(
 
 
 @njit(cache=True)
-def closeness(history: Ragged, user: int, recent: I32, now: float, before: float = np.inf) -> F32:
-    """How close in time to now the items of a history are, as a share of how close the newest is.
-
-    A share has no scale of its own: items of one moment count alike, whatever their number, and what lies further back
-    counts less whether the user returns after a minute or a month.
+def ages(history: Ragged, user: int, recent: I32, now: float, before: float = np.inf) -> F64:
+    """How long ago the items of a history were acted upon.
 
     Args:
         history: a row a user.
@@ -102,17 +99,36 @@ def closeness(history: Ragged, user: int, recent: I32, now: float, before: float
         before: as for `recent_items`, seconds.
 
     Returns:
-        float32 (m,), in (0, 1]; the first is 1.
+        float64 (m,), seconds, none below 0.
     """
-    close = np.ones(len(recent), np.float32)
-    g, newest, at = 0, 0.0, history.start[user] + history.length[user] - 1
+    ago = np.zeros(len(recent))
+    g, at = 0, history.start[user] + history.length[user] - 1
     while g < len(recent):
         time = history.times[at, TIME]
         if history.ids[at] == recent[g] and time < before:
-            ago = max(now - time, 0.0) + MOMENT
-            if g == 0:
-                newest = ago
-            close[g] = min(newest / ago, 1.0)
+            ago[g] = max(now - time, 0.0)
             g += 1
         at -= 1
+    return ago
+
+
+@njit(cache=True)
+def closeness(ages: F64) -> F32:
+    """How close in time to now the items of a history are, as a share of how close the newest is.
+
+    A share has no scale of its own: items of one moment count alike, whatever their number, and what lies further back
+    counts less whether the user returns after a minute or a month.
+
+    Args:
+        ages: float64 (m,), seconds since each act, newest first.
+
+    Returns:
+        float32 (m,), in (0, 1]; the first is 1.
+
+    >>> closeness(np.array([0.0, 15.0])).tolist()
+    [1.0, 0.5]
+    """
+    close = np.ones(len(ages), np.float32)
+    for g in range(len(ages)):
+        close[g] = min((ages[0] + MOMENT) / (ages[g] + MOMENT), 1.0)
     return close

@@ -27,10 +27,10 @@ from instep.domain import (
 )
 from instep.learn.dense import keep_solved
 from instep.learn.examples import Choice, Examples
-from instep.learn.histories import REWARD, TIME, TYPE, recent_items, remember
+from instep.learn.histories import REWARD, TIME, TYPE, remember
 from instep.learn.passed import LIMIT, note_shown
 from instep.learn.positive import (
-    DENSE_TOGETHER,
+    Taught,
     advance_time,
     learn_taken,
 )
@@ -141,7 +141,7 @@ class FastLearner:
             weight = min(MOST_WEIGHT, max(LEAST_WEIGHT, reward / positive))
             state.reserve()
             self._choose(user, item, event.timestamp, weight, among)
-            self._taken(user, item, weight)
+            self._taken(user, item, event.timestamp, weight)
         state.reserve()
         remember(state.history, user, item, event.timestamp, reward, kind, _number(event.value))
         state.users.events[user] += 1
@@ -182,23 +182,20 @@ class FastLearner:
         longest = DOUBLE_SECONDS if newest[TYPE] == kind else CONTINUED_SECONDS
         return bool(same and abs(now - history.times[at, TIME]) <= longest)
 
-    def _taken(self, user: int, item: int, weight: float) -> None:
+    def _taken(self, user: int, item: int, now: float, weight: float) -> None:
         state = self.state
-        recent = recent_items(state.history, user, DENSE_TOGETHER, item, True)
-        learn_taken(
+        tables = Taught(
             state.items,
             state.clock,
             state.trending,
             state.head,
             state.takers,
             state.neighbours,
-            user,
-            item,
-            weight,
-            recent,
-            int(state.users.seed[user]),
-            state.n_items,
+            state.history,
+            state.attention,
+            state.rehearsal,
         )
+        learn_taken(tables, user, item, now, weight, int(state.users.seed[user]), state.n_items)
         keep_solved(state)
 
     def _keep_usual(self, event: Feedback, user: int, item: int) -> None:

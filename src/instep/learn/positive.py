@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
+from instep.learn.histories import ages, recent_items
+from instep.learn.vectors import note_choice, rehearse
 from instep.state import (
     DECAYS,
     EVENT_HALF_LIVES,
@@ -12,15 +16,17 @@ from instep.state import (
     SECOND_HALF_LIVES,
     STAGE_STARTS,
     WEEK,
+    Attention,
     Clock,
     Head,
     Items,
     Ragged,
+    Rehearsal,
     Trending,
     append_cell,
     grow_row,
 )
-from instep.state.random import next_random
+from instep.state.attention import READS
 from instep.state.tables import F32, F64, I32
 
 PAIR_HISTORY = 40
@@ -30,9 +36,6 @@ NEIGHBOURS = 512
 TAKERS = 64
 DENSE_HISTORY = 30
 DENSE_TOGETHER = 200
-VECTOR_HISTORY = 20
-NEGATIVES = 16
-VECTOR_RATE = 0.05
 FORWARD, BACKWARD, TOGETHER = 0, 1, 2
 _EVENT_STEPS = tuple(0.5 ** (1.0 / half) for half in EVENT_HALF_LIVES)
 STAGE_HALF_LIFE = 500.0
@@ -249,102 +252,39 @@ def sum_dense(items: Items, head: Head, item: int, recent: I32, weight: float) -
                     head.history[s, slots[h]] += w * decay[g] * decay[h]
 
 
-@njit(cache=True)
-def start_vectors(items: Items, item: int) -> None:
-    """Small, fixed starting vectors that depend on nothing but the item's number."""
-    state = np.full(1, item + 1, np.uint64)
-    for c in range(items.inward.shape[1]):
-        items.inward[item, c] = np.float32((next_random(state) >> np.uint64(40)) / 16777216.0 - 0.5) * 0.3
-        items.outward[item, c] = np.float32((next_random(state) >> np.uint64(40)) / 16777216.0 - 0.5) * 0.3
+class Taught(NamedTuple):
+    """The tables that a taken item moves; handing them over one by one would cost as much as a step."""
 
-
-@njit(cache=True, fastmath=True)
-def move_vectors(items: Items, clock: Clock, item: int, recent: I32, seed: int, n: int) -> None:
-    """One step of sampled softmax: the history's inward vectors against outward vectors.
-
-    Args:
-        items, clock: the tables.
-        item: what was taken.
-        recent: int32 (m,), the history, newest first.
-        seed: of the negatives, together with the number of events.
-        n: items in use; negatives are drawn uniformly from them.
-
-    Source: Kabbur et al. 2013 (FISM) with the sampled softmax of Jean et al. 2015.
-    """
-    if n < 2:
-        return
-    width = items.inward.shape[1]
-    profile = np.zeros(width, np.float32)
-    m = min(len(recent), VECTOR_HISTORY)
-    total, a = np.float32(0.0), np.float32(1.0)
-    for g in range(m):
-        for c in range(width):
-            profile[c] += a * items.inward[recent[g], c]
-        total += a
-        a *= np.float32(PAIR_DECAY)
-    norm = np.float32(1.0) / np.sqrt(max(total, np.float32(1.0)))
-    for c in range(width):
-        profile[c] *= norm
-    state = np.full(1, np.uint64(seed) ^ np.uint64(clock.events[0]), np.uint64)
-    chosen = np.empty(NEGATIVES + 1, np.int64)
-    logit = np.empty(NEGATIVES + 1, np.float32)
-    highest = np.float32(-1e30)
-    for r in range(NEGATIVES + 1):
-        k = item if r == 0 else np.int64(next_random(state) % np.uint64(n))
-        z = items.bias[k]
-        for c in range(width):
-            z += profile[c] * items.outward[k, c]
-        chosen[r], logit[r] = k, z
-        highest = max(highest, z)
-    mass = np.float32(0.0)
-    for r in range(NEGATIVES + 1):
-        logit[r] = np.exp(logit[r] - highest)
-        mass += logit[r]
-    pull = np.zeros(width, np.float32)
-    for r in range(NEGATIVES + 1):
-        k = chosen[r]
-        if r > 0 and k == item:
-            continue
-        error = np.float32(VECTOR_RATE) * ((np.float32(1.0) if r == 0 else np.float32(0.0)) - logit[r] / mass)
-        items.bias[k] += error
-        for c in range(width):
-            pull[c] += error * items.outward[k, c]
-            items.outward[k, c] += error * profile[c]
-    a = norm
-    for g in range(m):
-        for c in range(width):
-            items.inward[recent[g], c] += a * pull[c]
-        a *= np.float32(PAIR_DECAY)
+    items: Items
+    clock: Clock
+    trending: Trending
+    head: Head
+    takers: Ragged
+    neighbours: Ragged
+    history: Ragged
+    attention: Attention
+    rehearsal: Rehearsal
 
 
 @njit(cache=True)
-def learn_taken(
-    items: Items,
-    clock: Clock,
-    trending: Trending,
-    head: Head,
-    takers: Ragged,
-    neighbours: Ragged,
-    user: int,
-    item: int,
-    weight: float,
-    recent: I32,
-    seed: int,
-    n: int,
-) -> None:
-    """All that one taken item teaches: a single call, since handing over the tables costs as much as a step.
+def learn_taken(tables: Taught, user: int, item: int, now: float, weight: float, seed: int, n: int) -> None:
+    """All that one taken item teaches.
 
     Args:
-        items, clock, trending, head, takers, neighbours: the tables.
+        tables: moved, but for the history, which does not yet have the act.
         user, item: rows.
-        weight: of this event.
-        recent: int32 (m,), the history, newest first, without `item`.
-        seed: of the negatives.
+        now: of the act, seconds.
+        weight: of the act.
+        seed: of what is drawn.
         n: items in use.
     """
-    count_taken(items, clock, trending, item, weight, len(recent), n)
-    enter_head(items, head, item)
-    keep_taker(takers, item, user)
-    relate_pairs(items, neighbours, item, recent, weight)
-    sum_dense(items, head, item, recent, weight)
-    move_vectors(items, clock, item, recent, seed, n)
+    items, clock, history = tables.items, tables.clock, tables.history
+    recent = recent_items(history, user, DENSE_TOGETHER, item, True)
+    count_taken(items, clock, tables.trending, item, weight, len(recent), n)
+    enter_head(items, tables.head, item)
+    keep_taker(tables.takers, item, user)
+    relate_pairs(items, tables.neighbours, item, recent, weight)
+    sum_dense(items, tables.head, item, recent, weight)
+    known = recent_items(history, user, READS, -1, True, now)  # acts of the same moment are no history
+    note_choice(items, tables.rehearsal, item, known, ages(history, user, known, now, now))
+    rehearse(items, tables.attention, tables.rehearsal, seed, n)

@@ -32,5 +32,5 @@ class RewardLearner(FastLearner):
         """How an act that was learned just now became its number."""
         return self.accounts.get(event_id)
 
-    def _taken(self, user: int, item: int, weight: float) -> None:
+    def _taken(self, user: int, item: int, now: float, weight: float) -> None:
         """Nothing: what was taken moves only what rewards do not depend on."""

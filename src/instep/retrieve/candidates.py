@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numba import njit
 
-from instep.state import HEAD_SLOTS, Head, Items, Ragged, Trending
-from instep.state.tables import F32, I32
+from instep.state import HEAD_SLOTS, Attention, Head, Items, Ragged, Trending
+from instep.state.tables import F32, F64, I32
 
 MOST: Final = 2048
 (
@@ -96,6 +96,7 @@ class Tables(NamedTuple):
         passed: a row a user: what was likely and not taken.
         head: the popular items' regressions.
         trending: what is popular and what is new.
+        attention: what reads a history into one vector.
     """
 
     neighbours: Ragged
@@ -104,6 +105,7 @@ class Tables(NamedTuple):
     passed: Ragged
     head: Head
     trending: Trending
+    attention: Attention
 
 
 class Request(NamedTuple):
@@ -114,7 +116,8 @@ class Request(NamedTuple):
         now: seconds.
         repeat: whether consumed items may come back.
         recent: int32 (m,), liked items, newest first.
-        closeness: float32 (m,), how close in time each of them is, 1 for the newest (`learn.histories.closeness`).
+        ages: float64 (c,), seconds since the acts on the newest of them.
+        closeness: float32 (c,), how close in time those are, 1 for the newest (`learn.histories.closeness`).
         refused: int32 (r,), refused items, newest first.
         asked: int32 (a,), items to consider whatever happens (a small catalogue, a category's items, a slate's).
         closed: whether nothing but `asked` is to be considered.
@@ -126,6 +129,7 @@ class Request(NamedTuple):
     now: float
     repeat: bool
     recent: I32
+    ages: F64
     closeness: F32
     refused: I32
     asked: I32

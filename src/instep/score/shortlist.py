@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from instep.learn import recent_items
-from instep.learn.histories import TIME, closeness
+from instep.learn.histories import TIME, ages, closeness
 from instep.learn.passed import forget_passed
 from instep.retrieve import (
     MOST,
@@ -28,7 +28,7 @@ from instep.score.passed import note_passed
 from instep.score.ranker import CELL_RATE, addends, learn_choice, score, user_cell
 from instep.score.signals import WIDTH, fill_signals
 from instep.state import STAGE_STARTS, Clock, Items, State, Weights
-from instep.state.tables import F32, I32
+from instep.state.tables import F32, F64, I32
 
 TEXT_HITS = 30
 TEXT_READ = 16_384
@@ -67,7 +67,7 @@ def find(
         How many candidates there are.
     """
     m = gather(items, tables, request, scratch)
-    fill_signals(items, clock, request, scratch, m, categories, x)
+    fill_signals(items, clock, tables.attention, request, scratch, m, categories, x)
     score(weights, items, scratch, x, m, cell, scores)
     return m
 
@@ -100,7 +100,7 @@ def learn_found(
     m = gather(items, tables, request, scratch)
     chosen = scratch.slot[item]
     if chosen >= 0:
-        fill_signals(items, clock, request, scratch, m, categories, x)
+        fill_signals(items, clock, tables.attention, request, scratch, m, categories, x)
         score(weights, items, scratch, x, m, cell, scores)
         for k in range(len(looks)):  # what stands high is taken more often for that alone
             place = scratch.slot[request.asked[k]]
@@ -128,7 +128,7 @@ class Shortlist:
         self._signals: F32 = np.zeros((MOST, WIDTH), np.float32)
         self._scores: F32 = np.zeros(MOST, np.float32)
         self.recent: I32 = _NOTHING
-        self.closeness: F32 = _NO_LOOKS
+        self.ages: F64 = np.zeros(0)
         self.size = 0
         self.cell = 0
 
@@ -239,7 +239,7 @@ class Shortlist:
         before: float = np.inf,
         closed: bool = False,
     ) -> Request:
-        """What is looked for; says whose history it is in `recent`, `closeness` and `cell`.
+        """What is looked for; says whose history it is in `recent`, `ages` and `cell`.
 
         Args:
             user, now, repeat, asked, browsed: as for `gathered`.
@@ -250,7 +250,8 @@ class Shortlist:
         self._make_room()
         self.recent = recent_items(state.history, user, HISTORY, -1, True, before)
         self.cell = user_cell(len(self.recent), now - self._newest(user, before))
-        self.closeness = closeness(state.history, user, self.recent[:READ_HISTORY], now, before)
+        self.ages = ages(state.history, user, self.recent[:READ_HISTORY], now, before)
+        close = closeness(self.ages)
         refused = recent_items(state.history, user, REFUSED, -1, False, before)
         near = _NOTHING
         if not closed and len(self.recent) and len(state.text.centre):
@@ -259,11 +260,21 @@ class Shortlist:
             # Cells are no longer fitted in a very large catalogue: as they fill, fewer are read.
             probes = max(LEAST_PROBES, min(PROBES, TEXT_READ * cells // int(text.fitted[0])))
             near = nearest_items(state.items, text.centre, text.members, profile, TEXT_HITS, probes)
-        return Request(user, now, repeat, self.recent, self.closeness, refused, asked, closed, near, browsed)
+        return Request(
+            user, now, repeat, self.recent, self.ages, close, refused, asked, closed, near, browsed
+        )
 
     def _tables(self) -> Tables:
         state = self.state
-        return Tables(state.neighbours, state.takers, state.history, state.passed, state.head, state.trending)
+        return Tables(
+            state.neighbours,
+            state.takers,
+            state.history,
+            state.passed,
+            state.head,
+            state.trending,
+            state.attention,
+        )
 
     def _make_room(self) -> None:
         """Working memory for every item and user that the tables have room for."""

@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from instep.learn.positive import PAIR_DECAY, VECTOR_HISTORY, fade, stage_of
+from instep.learn.positive import fade, stage_of
+from instep.learn.vectors import read_history
 from instep.retrieve.candidates import (
     AGAIN,
     AGAIN_COUNT,
@@ -26,7 +27,7 @@ from instep.retrieve.candidates import (
     Scratch,
 )
 from instep.retrieve.gather import READ_HISTORY
-from instep.state import CATEGORY_SLOTS, DECAYS, Clock, Items
+from instep.state import CATEGORY_SLOTS, DECAYS, Attention, Clock, Items
 from instep.state.tables import F32, I32
 
 SIGNALS: Final = (
@@ -120,10 +121,9 @@ def fast_log(x: Any) -> Any:
 
 
 @njit(cache=True, fastmath=True)
-def _profiles(items: Items, request: Request, recent: F32, whole: F32, vector: F32) -> None:
-    """Sums over the history, newest first: text vectors (decayed by time, and by place) and inward vectors."""
-    far, close = np.float32(1.0), np.float32(1.0)
-    total = np.float32(0.0)
+def _profiles(items: Items, request: Request, recent: F32, whole: F32) -> None:
+    """Sums of text vectors over the history, newest first: decayed by time, and by place."""
+    far = np.float32(1.0)
     for g in range(min(len(request.recent), READ_HISTORY)):
         j = request.recent[g]
         near = request.closeness[g]
@@ -131,12 +131,7 @@ def _profiles(items: Items, request: Request, recent: F32, whole: F32, vector: F
             for c in range(len(recent)):
                 recent[c] += near * items.text[j, c]
                 whole[c] += far * items.text[j, c]
-        if g < VECTOR_HISTORY:
-            for c in range(len(vector)):
-                vector[c] += close * items.inward[j, c]
-            total += close
         far *= TEXT_PROFILE_DECAY
-        close *= np.float32(PAIR_DECAY)
     for profile in (recent, whole):
         length = np.float32(1e-9)
         for c in range(len(profile)):
@@ -144,9 +139,6 @@ def _profiles(items: Items, request: Request, recent: F32, whole: F32, vector: F
         length = np.float32(1.0) / np.sqrt(length)
         for c in range(len(profile)):
             profile[c] *= length
-    scale = np.float32(1.0) / np.sqrt(max(total, np.float32(1.0)))
-    for c in range(len(vector)):
-        vector[c] *= scale
 
 
 @njit(cache=True, fastmath=True)
@@ -180,12 +172,19 @@ def _usual_rate(rate: F32, candidates: I32, m: int) -> float:
 
 @njit(cache=True, fastmath=True)
 def fill_signals(
-    items: Items, clock: Clock, request: Request, scratch: Scratch, m: int, categories: int, x: F32
+    items: Items,
+    clock: Clock,
+    attention: Attention,
+    request: Request,
+    scratch: Scratch,
+    m: int,
+    categories: int,
+    x: F32,
 ) -> None:
     """Write the signals of `m` candidates.
 
     Args:
-        items, clock: the tables.
+        items, clock, attention: the tables.
         request: for whom and when.
         scratch: candidates and evidence as `gather` left them.
         m: how many candidates.
@@ -196,7 +195,8 @@ def fill_signals(
     whole = np.zeros(items.text.shape[1], np.float32)
     vector = np.zeros(items.inward.shape[1], np.float32)
     shares = np.zeros((max(categories, 1), 2), np.float32)
-    _profiles(items, request, recent, whole, vector)
+    _profiles(items, request, recent, whole)
+    read_history(attention, items.inward, request.recent, request.ages, vector)
     _category_shares(items, request, shares)
     length = len(request.recent)
     stage = stage_of(length)

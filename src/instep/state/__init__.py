@@ -1,5 +1,6 @@
 """What learners wrote and requests read: columnar tables, snapshots, the state hash."""
 
+from instep.state.attention import Attention, Rehearsal
 from instep.state.compiled import drop_older_loops
 from instep.state.heap import return_large_arrays
 from instep.state.ragged import Ragged, append_cell, empty_ragged, extended, grow_row, with_cells, with_rows
@@ -49,11 +50,13 @@ __all__ = [
     "TEXT_WIDTH",
     "VECTOR_WIDTH",
     "WEEK",
+    "Attention",
     "Clock",
     "Examination",
     "Head",
     "Items",
     "Ragged",
+    "Rehearsal",
     "Slates",
     "Space",
     "State",

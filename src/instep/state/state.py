@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from instep.domain import Item
+from instep.state.attention import Attention, Rehearsal, new_attention, new_rehearsal
 from instep.state.numbers import Numbers
 from instep.state.ragged import Ragged, empty_ragged, extended, loosened, tight, with_cells, with_rows
 from instep.state.slates import (
@@ -48,7 +49,7 @@ from instep.state.tables import (
 )
 from instep.state.trials import Trials
 
-FORMAT = 5
+FORMAT = 6
 Arrays = dict[str, NDArray[Any]]
 PACKED = ("length", "ids", "values", "times")
 ROOM_PER_ROW = 256  # an event lengthens one row of takers, and one of what was passed over up to 32 times
@@ -101,6 +102,8 @@ class State:
         self.passed: Ragged = empty_ragged(2)
         self.clock: Clock = new_clock()
         self.head: Head = new_head()
+        self.attention: Attention = new_attention()
+        self.rehearsal: Rehearsal = new_rehearsal()
         self.trending: Trending = new_trending()
         self.text: TextSpace = new_text_space()
         self.beside: Space = new_space()
@@ -239,6 +242,8 @@ class State:
         _put(out, "users", self.users, users)
         _put(out, "clock", self.clock)
         _put(out, "head", self.head)
+        _put(out, "attention", self.attention)
+        _put(out, "rehearsal", self.rehearsal)
         _put(out, "weights", self.weights)
         _put(out, "slates", kept_slates(self.slates))
         _put(out, "examination", self.examination)
@@ -274,6 +279,8 @@ class State:
         passed = with_rows(_get_ragged(arrays, "passed"), len(users.events))
         clock, head = Clock(*_get(arrays, "clock", Clock)), Head(*_get(arrays, "head", Head))
         weights = Weights(*_get(arrays, "weights", Weights))
+        attention = Attention(*_get(arrays, "attention", Attention))
+        rehearsal = Rehearsal(*_get(arrays, "rehearsal", Rehearsal))
         trending = Trending(*_get(arrays, "trending", Trending))
         slates = ring_of(Slates(*_get(arrays, "slates", Slates)))
         examination = Examination(*_get(arrays, "examination", Examination))
@@ -283,6 +290,7 @@ class State:
         self.beside = Space(beside, *beside_rows)
         self.history, self.neighbours, self.clock, self.head = history, neighbours, clock, head
         self.takers, self.passed = takers, passed
+        self.attention, self.rehearsal = attention, rehearsal
         self.weights, self.trending, self.solved = weights, trending, solved
         self.slates, self.examination = slates, examination
         self.slate_number, self.newest_slate = slate_numbers(slates)

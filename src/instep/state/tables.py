@@ -55,6 +55,8 @@ class Items(NamedTuple):
         lead: float32 (n,), total weight of what followed this item.
         inward, outward: float32 (n, VECTOR_WIDTH), collaborative vectors: what the item leads to, what leads to it.
         bias: float32 (n,), of the collaborative vectors' model.
+        squares: float32 (n, 2), decayed sums of the squared steps of the inward and of the outward vector.
+        rehearsed: float32 (n,), choices of the item that `Rehearsal` holds.
         momentum: float32 (n,), running error of the ranker: above zero when the item is taken more than expected.
         text: float32 (n, TEXT_WIDTH), the reduced content vector, length 1; zero when there is none.
         text_known: uint8 (n,).
@@ -78,6 +80,8 @@ class Items(NamedTuple):
     inward: F32
     outward: F32
     bias: F32
+    squares: F32
+    rehearsed: F32
     momentum: F32
     text: F32
     text_known: U8
@@ -261,6 +265,8 @@ ITEM_COLUMNS: Final[tuple[Column, ...]] = (
     ("inward", np.float32, (VECTOR_WIDTH,), 0),
     ("outward", np.float32, (VECTOR_WIDTH,), 0),
     ("bias", np.float32, (), 0),
+    ("squares", np.float32, (2,), 0),
+    ("rehearsed", np.float32, (), 0),
     ("momentum", np.float32, (), 0),
     ("text", np.float32, (TEXT_WIDTH,), 0),
     ("text_known", np.uint8, (), 0),
