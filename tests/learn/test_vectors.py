@@ -9,6 +9,8 @@ from instep.domain import Context, Feedback
 from instep.flow import Flow, Settings
 from instep.learn import start_vectors
 from instep.learn.vectors import (
+    NEGATIVES,
+    _draw_negatives,
     _rehearse_one,
     attend,
     classes,
@@ -50,7 +52,9 @@ def likelihood(state: State, parameters: F32) -> tuple[float, F32]:
     slope = np.zeros(PARAMETERS, np.float32)
     draws = np.full(1, 5, np.uint64)
     newest = int(state.rehearsal.written[0]) - 1
-    value = _rehearse_one(items, parameters, state.rehearsal, newest, draws, state.n_items, slope)
+    negatives, offsets = np.zeros(NEGATIVES, np.int64), np.zeros(NEGATIVES, np.float32)
+    _draw_negatives(items, state.rehearsal, draws, state.n_items, negatives, offsets)
+    value = _rehearse_one(items, parameters, state.rehearsal, newest, draws, negatives, offsets, slope)
     return value, slope
 
 

@@ -30,10 +30,10 @@ from instep.state.attention import (
     Rehearsal,
 )
 from instep.state.random import next_random
-from instep.state.tables import F32, F64, I32, U8, U64, VECTOR_WIDTH
+from instep.state.tables import F32, F64, I32, I64, U8, U64, VECTOR_WIDTH
 
 OLDER: Final = 4  # choices rehearsed with each new one
-NEGATIVES: Final = 64
+NEGATIVES: Final = 64  # the same for all choices of one event
 EVERYWHERE: Final = np.float32(
     0.3
 )  # share of the negatives that is drawn from all items, the rest from what was taken
@@ -249,43 +249,55 @@ def note_choice(items: Items, rehearsal: Rehearsal, item: int, recent: I32, ages
     rehearsal.written[0] += 1
 
 
-@njit(cache=True, error_model="numpy")
-def _pull_outward(
-    items: Items, rehearsal: Rehearsal, item: int, vector: F32, state: U64, n: int, pull: F32
-) -> float:
-    """One step of the outward vectors and biases by sampled softmax.
+@njit(cache=True)
+def _draw_negatives(
+    items: Items, rehearsal: Rehearsal, state: U64, n: int, negatives: I64, offsets: F32
+) -> None:
+    """Items that what was taken is compared with.
 
-    A negative's chance of being drawn is taken off its score, so that all of them together stand for the catalogue.
+    An item's chance of being drawn is taken off its score, so that all of them together stand for the catalogue.
 
     Args:
         items: the table.
-        rehearsal: where negatives are drawn from.
-        item: what was taken.
-        vector: float32 (VECTOR_WIDTH,), of the history.
+        rehearsal: where most are drawn from.
         state: of the draws.
         n: items in use.
+        negatives: int64 (NEGATIVES,), overwritten.
+        offsets: float32 (NEGATIVES,), overwritten: what is taken off each score.
+    """
+    held = min(rehearsal.written[0], REHEARSED)
+    taken_share = (np.float32(1.0) - EVERYWHERE) / np.float32(held)
+    share = EVERYWHERE / np.float32(n)
+    for r in range(NEGATIVES):
+        if _uniform(state) < EVERYWHERE:
+            k = np.int64(next_random(state) % np.uint64(n))
+        else:
+            k = np.int64(rehearsal.taken[np.int64(next_random(state) % np.uint64(held))])
+        negatives[r] = k
+        offsets[r] = np.log((taken_share * items.rehearsed[k] + share) * np.float32(NEGATIVES))
+
+
+@njit(cache=True, error_model="numpy")
+def _pull_outward(items: Items, item: int, negatives: I64, offsets: F32, vector: F32, pull: F32) -> float:
+    """One step of the outward vectors and biases by sampled softmax.
+
+    Args:
+        items: the table.
+        item: what was taken.
+        negatives, offsets: as `_draw_negatives` left them.
+        vector: float32 (VECTOR_WIDTH,), of the history.
         pull: float32 (VECTOR_WIDTH,), overwritten: the slope of the likelihood's logarithm in the vector.
 
     Returns:
         The logarithm of the likelihood.
     """
-    held = min(rehearsal.written[0], REHEARSED)
-    chosen, mass = np.empty(NEGATIVES + 1, np.int64), np.empty(NEGATIVES + 1, np.float32)
-    taken_share = (np.float32(1.0) - EVERYWHERE) / np.float32(held)
-    share = EVERYWHERE / np.float32(n)
-    highest = np.float32(-1e30)
-    for r in range(NEGATIVES + 1):
-        k = np.int64(item)
-        if r > 0 and _uniform(state) < EVERYWHERE:
-            k = np.int64(next_random(state) % np.uint64(n))
-        elif r > 0:
-            k = np.int64(rehearsal.taken[np.int64(next_random(state) % np.uint64(held))])
-        z = items.bias[k] + _dot(vector, items.outward[k])
-        if r > 0:
-            chance = taken_share * items.rehearsed[k] + share
-            z = np.float32(-1e30) if k == item else z - np.log(chance * np.float32(NEGATIVES))
-        chosen[r], mass[r] = k, z
-        highest = max(highest, z)
+    mass = np.empty(NEGATIVES + 1, np.float32)
+    highest = mass[NEGATIVES] = items.bias[item] + _dot(vector, items.outward[item])
+    for r in range(NEGATIVES):
+        k = negatives[r]
+        z = items.bias[k] + _dot(vector, items.outward[k]) - offsets[r]
+        mass[r] = np.float32(-1e30) if k == item else z
+        highest = max(highest, mass[r])
     total = np.float32(0.0)
     for r in range(NEGATIVES + 1):
         mass[r] = np.exp(mass[r] - highest)
@@ -293,8 +305,8 @@ def _pull_outward(
     length = _dot(vector, vector) / np.float32(VECTOR_WIDTH)
     pull[:] = 0.0
     for r in range(NEGATIVES + 1):
-        k = chosen[r]
-        error = (np.float32(1.0) if r == 0 else np.float32(0.0)) - mass[r] / total
+        k = negatives[r] if r < NEGATIVES else np.int64(item)
+        error = (np.float32(0.0) if r < NEGATIVES else np.float32(1.0)) - mass[r] / total
         if abs(error) < _LEAST_ERROR:
             continue
         items.squares[k, 1] = MEMORY * items.squares[k, 1] + error * error * length
@@ -303,7 +315,7 @@ def _pull_outward(
         for c in range(VECTOR_WIDTH):
             pull[c] += error * items.outward[k, c]
             items.outward[k, c] += step * vector[c]
-    return np.log(mass[0] / total)  # type: ignore[no-any-return]
+    return np.log(mass[NEGATIVES] / total)  # type: ignore[no-any-return]
 
 
 @njit(cache=True, error_model="numpy")
@@ -345,7 +357,14 @@ def _pull_inward(
 
 @njit(cache=True, error_model="numpy")
 def _rehearse_one(
-    items: Items, parameters: F32, rehearsal: Rehearsal, at: int, state: U64, n: int, gradient: F32
+    items: Items,
+    parameters: F32,
+    rehearsal: Rehearsal,
+    at: int,
+    state: U64,
+    negatives: I64,
+    offsets: F32,
+    gradient: F32,
 ) -> float:
     """Learn from one choice of the ring; `gradient` of the shared parameters grows. Returns its log-likelihood."""
     m = rehearsal.length[at]
@@ -358,7 +377,7 @@ def _rehearse_one(
     vector, pull = np.empty(VECTOR_WIDTH, np.float32), np.empty(VECTOR_WIDTH, np.float32)
     attend(parameters, age, lag, read, attention)
     scale = lead(parameters, items.inward, recent, age, attention, pooled, vector)
-    likelihood: float = _pull_outward(items, rehearsal, rehearsal.taken[at], vector, state, n, pull)
+    likelihood: float = _pull_outward(items, rehearsal.taken[at], negatives, offsets, vector, pull)
     along = _dot(pull, vector) / np.float32(VECTOR_WIDTH)
     for c in range(VECTOR_WIDTH):  # the vector's length is fixed: only what turns it counts
         pull[c] = (pull[c] - vector[c] * along) * scale
@@ -405,9 +424,11 @@ def rehearse(items: Items, attention: Attention, rehearsal: Rehearsal, seed: int
     held = np.uint64(min(rehearsal.written[0], REHEARSED))
     newest = (rehearsal.written[0] - 1) % REHEARSED
     gradient = np.zeros(len(attention.parameters), np.float32)
+    negatives, offsets = np.empty(NEGATIVES, np.int64), np.empty(NEGATIVES, np.float32)
+    _draw_negatives(items, rehearsal, state, n, negatives, offsets)
     for r in range(OLDER + 2):
         at = newest if r in (0, OLDER + 1) else np.int64(next_random(state) % held)
-        _rehearse_one(items, attention.parameters, rehearsal, int(at), state, n, gradient)
+        _rehearse_one(items, attention.parameters, rehearsal, int(at), state, negatives, offsets, gradient)
     for k in range(len(gradient)):
         gradient[k] /= np.float32(OLDER + 2)
     _step(attention, gradient)
