@@ -97,7 +97,7 @@ def test_attention_sums_to_one_over_what_is_read() -> None:
 
 
 def test_the_shares_of_a_score_sum_to_it() -> None:
-    """With the bias and what the time of day adds, up to the factor that all shares have in common."""
+    """With what the time since the newest act adds, up to the factor that all shares have in common."""
     state = large_state(100)
     recent, ages = np.arange(5, dtype=np.int32), np.array([1.0, 50.0, 51.0, 4000.0, 1e7])
     vector, pooled = np.zeros(VECTOR_WIDTH, np.float32), np.zeros(HEADS * VECTOR_WIDTH, np.float32)

@@ -152,6 +152,7 @@ class _Frame:
         return HEIGHT - BOTTOM - (value - self.y0) / (self.y1 - self.y0 or 1) * (HEIGHT - TOP - BOTTOM)
 
     def grid(self) -> str:
+        """Lines and labels of both axes."""
         parts: list[str] = []
         for tick in ticks(self.y0, self.y1):
             y = self.y(tick)
@@ -172,6 +173,7 @@ class _Frame:
         return [mark for mark in marks if self.x0 - 1e-9 <= math.log10(mark) <= self.x1 + 1e-9]
 
     def path(self, series: Series, step: bool) -> str:
+        """One series as the numbers of an SVG path; the pen is lifted where a value is missing."""
         parts: list[str] = []
         pen_down = False
         for x, y in zip(series.x, series.y, strict=True):

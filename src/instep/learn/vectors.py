@@ -181,6 +181,16 @@ def lead(parameters: F32, inward: F32, recent: I32, age: U8, attention: F32, poo
 
 
 @njit(cache=True)
+def _counts_now(attention: Attention, ages: F64) -> tuple[int, U8, F32]:
+    """For a request: how many items of a history are read, the classes of their ages, how much each counts."""
+    age, lag = np.zeros(READS, np.uint8), np.zeros(READS, np.uint8)
+    m = classes(ages, age, lag)
+    weights = np.zeros((HEADS, READS), np.float32)
+    attend(attention.parameters, age, lag, np.ones(m, np.uint8), weights)
+    return m, age, weights
+
+
+@njit(cache=True)
 def read_history(attention: Attention, inward: F32, recent: I32, ages: F64, out: F32) -> None:
     """The vector of a history, for a request.
 
@@ -191,10 +201,7 @@ def read_history(attention: Attention, inward: F32, recent: I32, ages: F64, out:
         ages: float64 (>= min(m, READS),), seconds since each act.
         out: float32 (VECTOR_WIDTH,), overwritten.
     """
-    age, lag = np.zeros(READS, np.uint8), np.zeros(READS, np.uint8)
-    m = classes(ages, age, lag)
-    weights = np.zeros((HEADS, READS), np.float32)
-    attend(attention.parameters, age, lag, np.ones(m, np.uint8), weights)
+    m, age, weights = _counts_now(attention, ages)
     pooled = np.zeros(HEADS * VECTOR_WIDTH, np.float32)
     lead(attention.parameters, inward, recent[:m], age, weights, pooled, out)
 
@@ -212,10 +219,7 @@ def shares_of(attention: Attention, items: Items, recent: I32, ages: F64, item: 
     Returns:
         float32 (m,).
     """
-    age, lag = np.zeros(READS, np.uint8), np.zeros(READS, np.uint8)
-    m = classes(ages, age, lag)
-    weights = np.zeros((HEADS, READS), np.float32)
-    attend(attention.parameters, age, lag, np.ones(m, np.uint8), weights)
+    m, _, weights = _counts_now(attention, ages)
     _, _, _, mix, _ = parts_of(attention.parameters)
     shares = np.zeros(len(recent), np.float32)
     for g in range(m):

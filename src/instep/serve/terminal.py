@@ -88,6 +88,7 @@ class _Works:
         self._last: dict[str, str] = {}
 
     def report(self, work: str, done: int, total: int | None = None, unit: str = "") -> None:
+        """Tell how far a piece of work is: so many units done, of `total` where that is known."""
         now = time.monotonic()
         if work not in self._tasks:
             for task in self._bars.tasks:
