@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from instep.evaluate.base import Float32, Int32
+from instep.state.loops import dot
 
 
 @njit(cache=True)
@@ -48,7 +49,7 @@ def top_k(scores: Float32, exclude: Int32, k: int) -> Int32:
     return best[:found]
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
+@njit(cache=True)
 def dots(matrix: Float32, vector: Float32) -> Float32:
     """float32 (n,), the dot product of each row with a vector; one thread, the same bits every time.
 
@@ -62,8 +63,5 @@ def dots(matrix: Float32, vector: Float32) -> Float32:
     """
     out = np.empty(matrix.shape[0], np.float32)
     for row in range(matrix.shape[0]):
-        total = np.float32(0)
-        for f in range(vector.shape[0]):
-            total += matrix[row, f] * vector[f]
-        out[row] = total
+        out[row] = dot(matrix[row], vector)
     return out

@@ -28,6 +28,7 @@ from instep.state import (
     with_cells,
     with_rows,
 )
+from instep.state.loops import dot
 from instep.state.tables import F32, I32, I64
 
 CENTRE_FROM: Final = 8
@@ -157,19 +158,17 @@ def _directions(centred: F32) -> F32:
     return basis
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def _nearest(centre: F32, vector: F32) -> int:
     best, at = np.float32(-1e30), 0
     for c in range(len(centre)):
-        z = np.float32(0.0)
-        for k in range(len(vector)):
-            z += centre[c, k] * vector[k]
+        z = dot(centre[c], vector)
         if z > best:
             best, at = z, c
     return at
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def _centres(sample: F32, cells: int) -> F32:
     """Spherical k-means from evenly spaced members of the sample, a fixed number of rounds."""
     centre = np.empty((cells, sample.shape[1]), np.float32)

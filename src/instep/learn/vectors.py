@@ -29,6 +29,7 @@ from instep.state.attention import (
     Attention,
     Rehearsal,
 )
+from instep.state.loops import dot
 from instep.state.random import next_random
 from instep.state.tables import F32, F64, I32, I64, U8, U64, VECTOR_WIDTH
 
@@ -58,27 +59,6 @@ def start_vectors(items: Items, item: int) -> None:
 def _uniform(state: U64) -> Any:
     """A float32 in [0, 1)."""
     return np.float32(next_random(state) >> np.uint64(40)) * np.float32(1.0 / 16777216.0)
-
-
-@njit(cache=True, inline="always")
-def _dot(left: F32, right: F32) -> Any:
-    """The product of two vectors of VECTOR_WIDTH, summed in eight lanes.
-
-    The order of the sum is written down: were the compiler free to choose it, it would choose otherwise in the process
-    that compiles than in those that load what was compiled, and a replay would not reach the same bits.
-    """
-    a, b, c, d = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
-    e, f, g, h = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
-    for k in range(0, VECTOR_WIDTH, 8):
-        a += left[k] * right[k]
-        b += left[k + 1] * right[k + 1]
-        c += left[k + 2] * right[k + 2]
-        d += left[k + 3] * right[k + 3]
-        e += left[k + 4] * right[k + 4]
-        f += left[k + 5] * right[k + 5]
-        g += left[k + 6] * right[k + 6]
-        h += left[k + 7] * right[k + 7]
-    return ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 
 @njit(cache=True)
@@ -174,7 +154,7 @@ def lead(parameters: F32, inward: F32, recent: I32, age: U8, attention: F32, poo
     for k in range(HEADS * VECTOR_WIDTH):
         for c in range(VECTOR_WIDTH):
             out[c] += pooled[k] * mix[k, c]
-    scale = np.float32(1.0) / np.sqrt(_dot(out, out) / np.float32(VECTOR_WIDTH) + np.float32(1e-4))
+    scale = np.float32(1.0) / np.sqrt(dot(out, out) / np.float32(VECTOR_WIDTH) + np.float32(1e-4))
     for c in range(VECTOR_WIDTH):
         out[c] *= scale
     return scale
@@ -296,17 +276,17 @@ def _pull_outward(items: Items, item: int, negatives: I64, offsets: F32, vector:
         The logarithm of the likelihood.
     """
     mass = np.empty(NEGATIVES + 1, np.float32)
-    highest = mass[NEGATIVES] = items.bias[item] + _dot(vector, items.outward[item])
+    highest = mass[NEGATIVES] = items.bias[item] + dot(vector, items.outward[item])
     for r in range(NEGATIVES):
         k = negatives[r]
-        z = items.bias[k] + _dot(vector, items.outward[k]) - offsets[r]
+        z = items.bias[k] + dot(vector, items.outward[k]) - offsets[r]
         mass[r] = np.float32(-1e30) if k == item else z
         highest = max(highest, mass[r])
     total = np.float32(0.0)
     for r in range(NEGATIVES + 1):
         mass[r] = np.exp(mass[r] - highest)
         total += mass[r]
-    length = _dot(vector, vector) / np.float32(VECTOR_WIDTH)
+    length = dot(vector, vector) / np.float32(VECTOR_WIDTH)
     pull[:] = 0.0
     for r in range(NEGATIVES + 1):
         k = negatives[r] if r < NEGATIVES else np.int64(item)
@@ -338,10 +318,10 @@ def _pull_inward(
     by_place, by_age, by_lag, _, _ = parts_of(gradient)
     for h in range(HEADS):
         of_head = pull[h * VECTOR_WIDTH : (h + 1) * VECTOR_WIDTH]
-        mean = _dot(of_head, pooled[h * VECTOR_WIDTH : (h + 1) * VECTOR_WIDTH])
+        mean = dot(of_head, pooled[h * VECTOR_WIDTH : (h + 1) * VECTOR_WIDTH])
         for g in range(len(recent)):
             if read[g]:
-                rise = attention[h, g] * (_dot(of_head, items.inward[recent[g]]) - mean)
+                rise = attention[h, g] * (dot(of_head, items.inward[recent[g]]) - mean)
                 by_place[g, h] += rise
                 by_age[age[g], h] += rise
                 by_lag[lag[g], h] += rise
@@ -353,7 +333,7 @@ def _pull_inward(
             for h in range(HEADS):
                 for c in range(VECTOR_WIDTH):
                     move[c] += attention[h, g] * pull[h * VECTOR_WIDTH + c]
-            items.squares[k, 0] = MEMORY * items.squares[k, 0] + _dot(move, move) / np.float32(VECTOR_WIDTH)
+            items.squares[k, 0] = MEMORY * items.squares[k, 0] + dot(move, move) / np.float32(VECTOR_WIDTH)
             step = RATE / np.sqrt(items.squares[k, 0] + _SMALL)
             for c in range(VECTOR_WIDTH):
                 items.inward[k, c] += step * move[c]
@@ -382,7 +362,7 @@ def _rehearse_one(
     attend(parameters, age, lag, read, attention)
     scale = lead(parameters, items.inward, recent, age, attention, pooled, vector)
     likelihood: float = _pull_outward(items, rehearsal.taken[at], negatives, offsets, vector, pull)
-    along = _dot(pull, vector) / np.float32(VECTOR_WIDTH)
+    along = dot(pull, vector) / np.float32(VECTOR_WIDTH)
     for c in range(VECTOR_WIDTH):  # the vector's length is fixed: only what turns it counts
         pull[c] = (pull[c] - vector[c] * along) * scale
     _, _, _, mix, _ = parts_of(parameters)
@@ -392,7 +372,7 @@ def _rehearse_one(
     for c in range(VECTOR_WIDTH):
         by_start[since, c] += pull[c]
     for k in range(HEADS * VECTOR_WIDTH):
-        back[k] = _dot(pull, mix[k])
+        back[k] = dot(pull, mix[k])
         for c in range(VECTOR_WIDTH):
             by_mix[k, c] += pooled[k] * pull[c]
     _pull_inward(items, recent, age, lag, read, attention, pooled, back, gradient)

@@ -28,7 +28,7 @@ APART: Final = 0.3  # what stays of closeness over a long pause
 FAR: Final = np.float32(1e-4)
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def _meet(items: Items, takers: Ragged, request: Request, scratch: Scratch) -> int:
     """Weigh the newest items in `mark` and everybody who took them in `likeness`; returns how many were met."""
     mark, likeness, met, counts = scratch.mark, scratch.likeness, scratch.met, items.taken
@@ -50,7 +50,7 @@ def _meet(items: Items, takers: Ragged, request: Request, scratch: Scratch) -> i
     return users
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def _walk(
     history: Ragged, cells: tuple[int, int, int], strength: float, scratch: Scratch, reached: int
 ) -> tuple[int, float]:
@@ -88,7 +88,7 @@ def _walk(
     return reached, float(added)
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def walk_alike(
     items: Items, takers: Ragged, history: Ragged, request: Request, scratch: Scratch, m: int
 ) -> tuple[int, int, float]:

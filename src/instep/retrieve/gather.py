@@ -53,7 +53,7 @@ _AGAIN_DECAY = np.float32(0.9)
 BACK = np.float32(0.5)
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def _add_neighbours(items: Items, neighbours: Ragged, request: Request, scratch: Scratch, m: int) -> int:
     """Take up the neighbours of the history and sum their ties: most of a request's time, so all in one loop.
 
@@ -95,7 +95,7 @@ def _add_neighbours(items: Items, neighbours: Ragged, request: Request, scratch:
     return m
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def _add_dense(items: Items, head: Head, request: Request, scratch: Scratch, m: int) -> int:
     if head.schedule[2] == 0 or len(request.recent) == 0:
         return m
@@ -129,7 +129,7 @@ def _add_dense(items: Items, head: Head, request: Request, scratch: Scratch, m: 
     return m
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def _add_refused(items: Items, neighbours: Ragged, request: Request, scratch: Scratch) -> None:
     slot, evidence = scratch.slot, scratch.evidence
     ids, values = neighbours.ids, neighbours.values
@@ -173,7 +173,7 @@ def _move(scratch: Scratch, c: int, to: int) -> None:
         scratch.evidence[to, k] = scratch.evidence[c, k]
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def _drop_faint(items: Items, scratch: Scratch, m: int) -> int:
     """Let go of neighbours whose every tie is weaker than the neighbours' mean; returns how many candidates stay."""
     slot, candidates, evidence, sources = scratch.slot, scratch.items, scratch.evidence, scratch.sources

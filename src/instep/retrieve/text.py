@@ -7,13 +7,15 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from instep.state import TEXT_WIDTH, Items, Ragged
+from instep.state import Items, Ragged
+from instep.state.loops import dot, read_ahead
 from instep.state.tables import F32, I32
 
 PROBES: Final = 12
+AHEAD: Final = 8  # rows that are asked for before they are needed
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def nearest_items(items: Items, centre: F32, members: Ragged, vector: F32, k: int, probes: int) -> I32:
     """Items whose reduced vectors are nearest to `vector`, best first.
 
@@ -31,10 +33,7 @@ def nearest_items(items: Items, centre: F32, members: Ragged, vector: F32, k: in
     cells = len(centre)
     near = np.empty(cells, np.float32)
     for c in range(cells):
-        z = np.float32(0.0)
-        for d in range(TEXT_WIDTH):
-            z += centre[c, d] * vector[d]
-        near[c] = -z
+        near[c] = -dot(centre[c], vector)
     order = np.argsort(near)[: min(probes, cells)] if cells > 1 else np.arange(cells)
     # Taken apart outside the loops: reading a field of a tuple counts a reference each time.
     text, blocked = items.text, items.blocked
@@ -43,12 +42,11 @@ def nearest_items(items: Items, centre: F32, members: Ragged, vector: F32, k: in
     found = np.full(k, -1, np.int32)
     bar = np.float32(-1e30)
     for c in order:
-        start = starts[c]
-        for at in range(start, start + lengths[c]):
+        end = starts[c] + lengths[c]
+        for at in range(starts[c], end):
+            read_ahead(text, np.uintp(ids[min(at + AHEAD, end - 1)]))
             item = np.uintp(ids[at])
-            z = np.float32(0.0)
-            for d in range(TEXT_WIDTH):
-                z += text[item, d] * vector[d]
+            z = dot(text[item], vector)
             if z <= bar or blocked[item] != 0:
                 continue
             p = k - 1
@@ -63,7 +61,7 @@ def nearest_items(items: Items, centre: F32, members: Ragged, vector: F32, k: in
     return found[:used]
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def text_profile(items: Items, recent: I32, limit: int, decay: float) -> F32:
     """The history as one text vector, decayed, length 1; zero without any text."""
     profile = np.zeros(items.text.shape[1], np.float32)
@@ -73,9 +71,7 @@ def text_profile(items: Items, recent: I32, limit: int, decay: float) -> F32:
             for d in range(len(profile)):
                 profile[d] += a * items.text[recent[g], d]
         a *= np.float32(decay)
-    length = np.float32(0.0)
-    for d in range(len(profile)):
-        length += profile[d] * profile[d]
+    length = dot(profile, profile)
     if length > 0:
         for d in range(len(profile)):
             profile[d] /= np.sqrt(length)

@@ -70,7 +70,7 @@ def item_deviations(taken: F32, shown: F32, heard: F64, rows: I32, now: float) -
     return out
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def score_draws(scores: F32, x: F32, deviation: F32, noise: F32, own: F32, item_noise: F32) -> F32:
     """Expected scores, and below them scores under draws of the posterior: float32 (1 + draws, p).
 

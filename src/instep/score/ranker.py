@@ -20,6 +20,7 @@ from numba import njit
 from instep.retrieve.candidates import Scratch
 from instep.score.signals import SIGNALS, WIDTH
 from instep.state import Items, Weights
+from instep.state.loops import dot
 from instep.state.tables import F32
 
 USER_STARTS: Final = (1, 5, 20, 100)
@@ -115,7 +116,7 @@ def item_cell(count: float) -> int:
     return cell
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def score(
     weights: Weights,
     items: Items,
@@ -143,13 +144,10 @@ def score(
             table[b, f] = weights.shared[group, f] + weights.of_user[u, f] + weights.of_item[b, f]
     for c in range(m):
         b = item_cell(counts[np.uintp(candidates[c])])
-        z = np.float32(0.0)
-        for f in range(WIDTH):
-            z += table[b, f] * x[c, f]
-        scores[c] = z
+        scores[c] = dot(table[b], x[c])
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def learn_choice(
     weights: Weights,
     items: Items,
@@ -218,7 +216,7 @@ def learn_choice(
     _turn(weights.shared[group], weights.covariance[group], mean)
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def _step(part: F32, squares: F32, gradient: F32, rate: float) -> None:
     """One step of AdaGrad."""
     for f in range(WIDTH):
@@ -226,16 +224,14 @@ def _step(part: F32, squares: F32, gradient: F32, rate: float) -> None:
         part[f] += np.float32(rate) * gradient[f] / np.sqrt(squares[f])
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, error_model="numpy")
 def _turn(shared: F32, covariance: F32, gradient: F32) -> None:
     """One step of second order; the gradient's own square is the information that the choice brought."""
     turned = np.zeros(WIDTH, np.float32)
     for f in range(WIDTH):
         for g in range(WIDTH):
-            turned[f] += covariance[f, g] * gradient[g]
-    told = np.float32(1.0)
-    for f in range(WIDTH):
-        told += turned[f] * gradient[f]
+            turned[g] += covariance[f, g] * gradient[f]
+    told = np.float32(1.0) + dot(turned, gradient)
     for f in range(WIDTH):
         step = turned[f] / told
         shared[f] += step
