@@ -15,7 +15,7 @@ from instep.learn import reduce
 from instep.learn.histories import TIME
 from instep.retrieve import nearest_items
 from instep.state import DAY, WEEK, State
-from instep.state.tables import F32
+from instep.state.tables import F32, TEXT_UNIT
 
 SEARCH_PROBES: Final = 24
 
@@ -46,13 +46,11 @@ def similar(state: State, item_id: str, n: int, now: float) -> list[SlateItem]:
         )
         scores[other] = float(together)
     if state.items.text_known[row]:
-        text = state.text
-        hits = nearest_items(
-            state.items, text.centre, text.members, state.items.text[row], 8 * n, SEARCH_PROBES
-        )
-        for other in hits.tolist():
-            likeness = float(state.items.text[row] @ state.items.text[other])
-            scores[other] = scores.get(other, 0.0) + max(likeness, 0.0)
+        text, vector = state.text, state.items.text[row].astype(np.float32)
+        hits = nearest_items(state.items, text.centre, text.members, vector, 8 * n, SEARCH_PROBES)
+        likeness = state.items.text[hits] @ (vector / np.float32(TEXT_UNIT**2))
+        for other, alike in zip(hits.tolist(), likeness.tolist(), strict=True):
+            scores[other] = scores.get(other, 0.0) + max(alike, 0.0)
     return _listed(state, scores, n, now, without=row, source="similar")
 
 
@@ -78,7 +76,7 @@ def search(state: State, vector: F32, n: int, now: float) -> list[SlateItem]:
     text = state.text
     if len(text.centre) == 0 or text.raw.shape[1] != len(vector):
         return []
-    reduced = reduce(text, vector[None])[0]
+    reduced = reduce(text, vector[None])[0].astype(np.float32)
     hits = nearest_items(state.items, text.centre, text.members, reduced, max(8 * n, 100), SEARCH_PROBES)
     exact = (text.raw[hits].astype(np.float32) - text.mean) @ (vector - text.mean)
     length = np.linalg.norm(text.raw[hits].astype(np.float32) - text.mean, axis=1)

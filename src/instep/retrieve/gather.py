@@ -45,6 +45,7 @@ from instep.state.tables import I32
 READ_HISTORY: Final = 40
 AGAIN_HISTORY: Final = 200
 FAINT_LEAST: Final = 128
+FAINT = np.float32(4.0)  # a tie this many times the neighbours' mean keeps a candidate
 NEXT_DECAY = np.float32(0.8)
 AROUND_DECAY = np.float32(0.85)
 SHARED_DECAY = np.float32(0.95)
@@ -188,7 +189,8 @@ def _drop_faint(items: Items, scratch: Scratch, m: int) -> int:
             n += 1
     if n < FAINT_LEAST:
         return m
-    near, around, shared = near / np.float32(n), around / np.float32(n), shared / np.float32(n)
+    bar = FAINT / np.float32(n)
+    near, around, shared = near * bar, around * bar, shared * bar
     kept = 0
     for c in range(m):
         item = candidates[c]

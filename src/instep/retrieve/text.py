@@ -23,7 +23,7 @@ def nearest_items(items: Items, centre: F32, members: Ragged, vector: F32, k: in
         items: the table.
         centre: float32 (cells, TEXT_WIDTH).
         members: a row a cell, of item numbers.
-        vector: float32 (TEXT_WIDTH,), length 1.
+        vector: float32 (TEXT_WIDTH,), of any length.
         k: at most so many.
         probes: cells to scan; all of them make the answer exact.
 
@@ -69,7 +69,7 @@ def text_profile(items: Items, recent: I32, limit: int, decay: float) -> F32:
     for g in range(min(len(recent), limit)):
         if items.text_known[recent[g]]:
             for d in range(len(profile)):
-                profile[d] += a * items.text[recent[g], d]
+                profile[d] += a * np.float32(items.text[recent[g], d])
         a *= np.float32(decay)
     length = dot(profile, profile)
     if length > 0:

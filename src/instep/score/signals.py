@@ -29,7 +29,7 @@ from instep.retrieve.candidates import (
 from instep.retrieve.gather import READ_HISTORY
 from instep.state import CATEGORY_SLOTS, DECAYS, Attention, Clock, Items
 from instep.state.loops import dot, read_ahead
-from instep.state.tables import F32, I32
+from instep.state.tables import F32, I32, TEXT_UNIT
 
 SIGNALS: Final = (
     "constant",
@@ -124,18 +124,21 @@ def fast_log(x: Any) -> Any:
 
 @njit(cache=True, error_model="numpy")
 def _profiles(items: Items, request: Request, recent: F32, whole: F32) -> None:
-    """Sums of text vectors over the history, newest first: decayed by time, and by place."""
+    """Sums of text vectors over the history, newest first: decayed by time, and by place.
+
+    Of such a length that the product with an item's text is a cosine.
+    """
     far = np.float32(1.0)
     for g in range(min(len(request.recent), READ_HISTORY)):
         j = request.recent[g]
         near = request.closeness[g]
         if items.text_known[j]:
             for c in range(len(recent)):
-                recent[c] += near * items.text[j, c]
-                whole[c] += far * items.text[j, c]
+                recent[c] += near * np.float32(items.text[j, c])
+                whole[c] += far * np.float32(items.text[j, c])
         far *= TEXT_PROFILE_DECAY
     for profile in (recent, whole):
-        length = np.float32(1.0) / np.sqrt(dot(profile, profile) + np.float32(1e-9))
+        length = np.float32(1.0 / TEXT_UNIT) / np.sqrt(dot(profile, profile) + np.float32(1e-9))
         for c in range(len(profile)):
             profile[c] *= length
 

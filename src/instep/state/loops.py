@@ -34,7 +34,7 @@ def dot(_: Any, left: Any, right: Any) -> Any:
 
     Args:
         left: float32 (d,), contiguous.
-        right: float32 (>= d,), contiguous.
+        right: float32 or int8 (>= d,), contiguous.
 
     Returns:
         float32.
@@ -48,11 +48,20 @@ def dot(_: Any, left: Any, right: Any) -> Any:
             for kind, given in zip(signature.args, arguments, strict=True)
         ]
         size = cgutils.unpack_tuple(builder, views[0].shape)[0]
-        lanes, word = ir.VectorType(ir.FloatType(), LANES), size.type
+        one, word = ir.FloatType(), size.type
+        lanes = ir.VectorType(one, LANES)
 
-        def product(at: Any, kind: Any) -> Any:
-            places = (builder.bitcast(builder.gep(view.data, [at]), kind.as_pointer()) for view in views)
-            return builder.fmul(*(builder.load(place, align=4) for place in places))
+        def read(view: Any, number: Any, at: Any, wanted: Any) -> Any:
+            kind = ir.VectorType(number, LANES) if wanted == lanes else number
+            place = builder.bitcast(builder.gep(view.data, [at]), kind.as_pointer())
+            found = builder.load(place, align=1)
+            return found if kind == wanted else builder.sitofp(found, wanted)
+
+        def product(at: Any, wanted: Any) -> Any:
+            numbers = (context.get_value_type(kind.dtype) for kind in signature.args)
+            return builder.fmul(
+                *(read(view, number, at, wanted) for view, number in zip(views, numbers, strict=True))
+            )
 
         sums = cgutils.alloca_once_value(builder, ir.Constant(lanes, [0.0] * LANES))
         rounds = builder.udiv(size, word(LANES))
@@ -67,7 +76,7 @@ def dot(_: Any, left: Any, right: Any) -> Any:
             parts = [builder.fadd(parts[k], parts[k + half]) for k in range(half)]
         total = cgutils.alloca_once_value(builder, parts[0])
         with cgutils.for_range(builder, builder.sub(size, whole)) as loop:
-            over = product(builder.add(whole, loop.index), ir.FloatType())
+            over = product(builder.add(whole, loop.index), one)
             builder.store(builder.fadd(builder.load(total), over), total)
         return builder.load(total)
 

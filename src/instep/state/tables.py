@@ -16,12 +16,14 @@ from instep.state.ragged import Ragged, empty_ragged
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+I8 = NDArray[np.int8]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 U64 = NDArray[np.uint64]
 
 TEXT_WIDTH: Final = 64
+TEXT_UNIT: Final = 127  # length of a reduced content vector, in bytes
 VECTOR_WIDTH: Final = 32
 CATEGORY_SLOTS: Final = 6
 HEAD_SLOTS: Final = 1024
@@ -58,7 +60,7 @@ class Items(NamedTuple):
         squares: float32 (n, 2), decayed sums of the squared steps of the inward and of the outward vector.
         rehearsed: float32 (n,), choices of the item that `Rehearsal` holds.
         momentum: float32 (n,), running error of the ranker: above zero when the item is taken more than expected.
-        text: float32 (n, TEXT_WIDTH), the reduced content vector, length 1; zero when there is none.
+        text: int8 (n, TEXT_WIDTH), the reduced content vector, length TEXT_UNIT; zero when there is none.
         text_known: uint8 (n,).
         categories: int32 (n, CATEGORY_SLOTS), category numbers, -1 where unused.
         head: int32 (n,), slot among the popular items that `Head` relates densely, or -1.
@@ -83,7 +85,7 @@ class Items(NamedTuple):
     squares: F32
     rehearsed: F32
     momentum: F32
-    text: F32
+    text: I8
     text_known: U8
     categories: I32
     head: I32
@@ -232,18 +234,18 @@ class Space(NamedTuple):
 
     Args:
         text: the vectors and the cells.
-        reduced: float32 (n, TEXT_WIDTH), length 1; zero where there is none.
+        reduced: int8 (n, TEXT_WIDTH), length TEXT_UNIT; zero where there is none.
         known: uint8 (n,), whether the item has a vector.
     """
 
     text: TextSpace
-    reduced: F32
+    reduced: I8
     known: U8
 
 
 def new_space() -> Space:
     """A space of no encoder, without rows: it costs nothing."""
-    return Space(new_text_space(), np.zeros((0, TEXT_WIDTH), np.float32), np.zeros(0, np.uint8))
+    return Space(new_text_space(), np.zeros((0, TEXT_WIDTH), np.int8), np.zeros(0, np.uint8))
 
 
 Column = tuple[str, type[Any], tuple[int, ...], float]
@@ -268,7 +270,7 @@ ITEM_COLUMNS: Final[tuple[Column, ...]] = (
     ("squares", np.float32, (2,), 0),
     ("rehearsed", np.float32, (), 0),
     ("momentum", np.float32, (), 0),
-    ("text", np.float32, (TEXT_WIDTH,), 0),
+    ("text", np.int8, (TEXT_WIDTH,), 0),
     ("text_known", np.uint8, (), 0),
     ("categories", np.int32, (CATEGORY_SLOTS,), -1),
     ("head", np.int32, (), -1),
