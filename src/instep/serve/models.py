@@ -14,7 +14,7 @@ import msgspec
 from instep.domain import ConfigError
 from instep.log import Log, LogReader, SqliteLog
 from instep.tune.registry import BASE, Registry, Version, check_whole
-from instep.tune.version import read_json
+from instep.tune.version import read_json, told
 
 EVERY_SECONDS: Final = 1.0
 POINTS: Final = 400
@@ -236,7 +236,7 @@ class Models:
             return None
         found: dict[str, Any] | None = read_json(path, dict[str, Any])
         if found is None:
-            raise ConfigError(f"{path}: is corrupt; delete it")
+            raise ConfigError(f"{told(path)}: is corrupt; delete it")
         return found
 
     def _records(self, version: Version) -> int:
