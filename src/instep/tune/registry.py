@@ -112,7 +112,9 @@ class Registry:
         path = self.path(name) / "version.json"
         version = read_json(path, Version)
         if version is None or version.name != name:
-            raise ConfigError(f"{told(path)}: is corrupt; delete the folder {path.parent.name}, or restore it")
+            raise ConfigError(
+                f"{told(path)}: is corrupt; delete the folder {path.parent.name}, or restore it"
+            )
         return version
 
     def path(self, name: str) -> Path:
@@ -178,7 +180,9 @@ class Registry:
         path = self.folder / "live.json"
         found = read_json(path, Standing, missing=Standing())
         if found is None:
-            raise ConfigError(f"{told(path)}: is corrupt; delete it, and promote the version that is to serve")
+            raise ConfigError(
+                f"{told(path)}: is corrupt; delete it, and promote the version that is to serve"
+            )
         return found
 
     @property

@@ -136,6 +136,6 @@ def _choices(path: Path, policy: str, given: dict[str, Any], report: Report) -> 
     unused = [name for name in ("since", "until", "surface") if given[name] is not None]
     if unused or given["types"]:
         name = (unused or ["type"])[0]
-        raise ConfigError(f"--{name}: is for a folder; {path} is read whole")
+        raise click.UsageError(f"--{name}: is for a folder; {path} is read whole")
     choices = read_choices(path, lambda rows: report("Reading", rows, None, "rows"))
     return judged_choices(choices, candidate_table(choices, policy))
