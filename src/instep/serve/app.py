@@ -31,7 +31,7 @@ from instep.domain import (
 from instep.encode import Encoder
 from instep.files import KINDS, Kind, RejectsFile, Source, open_mapped
 from instep.flow import Certificate, Flow, Settings
-from instep.guard import check_record
+from instep.guard import check_id, check_record
 from instep.log import Log, open_log
 from instep.policy import Parameters, Reinforce
 from instep.policy.reinforce import TABLE
@@ -41,7 +41,7 @@ from instep.serve.experiments import Experiments
 from instep.serve.exporting import export_part
 from instep.serve.folder import Folder
 from instep.serve.http.experiments import read_definition
-from instep.serve.http.records import new_id, who
+from instep.serve.http.records import new_id, renamed, who
 from instep.serve.http.settings import HttpSettings
 from instep.serve.importing import Importer, ImportReport
 from instep.serve.metrics import Metrics
@@ -241,24 +241,57 @@ class App:
         return self.flow.recommend(Context(user_id=who(user_id, session), n=n, **given))
 
     def put_item(self, item_id: str, **fields: Any) -> Receipt:
-        """Create or replace an item; `fields` as `Item` names them, others are kept as attributes."""
+        """Create an item, or replace it whole.
+
+        Args:
+            item_id: its id.
+            **fields: as `Item` names them; others are kept as attributes.
+
+        Raises:
+            InvalidRequest: a field is wrong; names it.
+            Unavailable: it could not be made durable now.
+        """
         return self._store(ItemPut(new_id(), item_id, time.time(), fields))
 
     def patch_item(self, item_id: str, **fields: Any) -> Receipt:
-        """Change some fields of an item; None removes one."""
-        return self._store(ItemPatch(new_id(), item_id, time.time(), fields))
+        """Change some fields of an item; None removes one.
+
+        Raises:
+            NotFound: there is no such item.
+            InvalidRequest: a field is wrong; names it.
+            Unavailable: it could not be made durable now.
+        """
+        known = self.flow.known_item(item_id)
+        return self._store(ItemPatch(new_id(), known.item_id, time.time(), fields))
 
     def remove_item(self, item_id: str) -> Receipt:
-        """Take an item out of the catalogue."""
-        return self._store(ItemRemoval(new_id(), item_id, time.time()))
+        """Take an item out of the catalogue: it is not recommended again unless it is put back.
+
+        Raises:
+            NotFound: there is no such item.
+            Unavailable: it could not be made durable now.
+        """
+        known = self.flow.known_item(item_id)
+        return self._store(ItemRemoval(new_id(), known.item_id, time.time()))
 
     def put_user(self, user_id: str, **fields: Any) -> Receipt:
-        """Set a user's attributes, replacing all that were there."""
+        """Set a user's attributes, replacing all that were there.
+
+        Raises:
+            InvalidRequest: an attribute is wrong; names it.
+            Unavailable: it could not be made durable now.
+        """
         return self._store(UserPut(new_id(), user_id, time.time(), fields))
 
     def merge(self, session: str, user_id: str) -> Receipt:
-        """A visitor logged in: the session's history is now the user's."""
-        return self._store(SessionMerge(new_id(), user_id, session_user(session), time.time()))
+        """A visitor logged in: the session's history is now the user's, and is erased with the user.
+
+        Raises:
+            InvalidRequest: one of the ids is wrong; names it.
+            Unavailable: it could not be made durable now.
+        """
+        visitor = session_user(check_id(session, "session"))
+        return self._store(SessionMerge(new_id(), user_id, visitor, time.time()))
 
     def import_file(
         self,
@@ -306,8 +339,18 @@ class App:
         return export_part(self.flow, Path(path), what, report)
 
     def erase(self, user_id: str) -> Certificate:
-        """Remove a user and everything learned from the user; returns the certificate."""
-        return self.flow.erase(user_id)
+        """Remove a user and everything learned from the user.
+
+        Args:
+            user_id: whom; a visitor is ``session:`` and the session.
+
+        Returns:
+            The certificate.
+
+        Raises:
+            NotFound: there is no record of such a user.
+        """
+        return self.flow.erase(self.flow.known_user(user_id)["user_id"])
 
     def finish_encoding(self, report: Report = silent) -> None:
         """Wait until the language model has read every item."""
@@ -373,7 +416,10 @@ class App:
         self.close()
 
     def _store(self, record: Record) -> Receipt:
-        (receipt,) = self.flow.observe([record])
+        try:
+            (receipt,) = self.flow.observe([record])
+        except InvalidRequest as error:  # the caller gave fields, not a list of records
+            raise InvalidRequest(error.message, renamed(error.field, at="")) from None
         return receipt
 
     def _checked(self, record: Record) -> Record:
