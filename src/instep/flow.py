@@ -40,7 +40,14 @@ from instep.domain import (
 )
 from instep.domain.events import SESSION_PREFIX
 from instep.encode.base import Encoder
-from instep.guard import Limits, check_context, check_id, check_records, check_user_id
+from instep.guard import (
+    Limits,
+    check_context,
+    check_id,
+    check_named_fields,
+    check_records,
+    check_user_id,
+)
 from instep.lists import HistoryItem, history, search, similar, trending
 from instep.log.base import Log
 from instep.model import Model
@@ -249,7 +256,10 @@ class Flow:
             for work in self._to_prepare(context):
                 work()
         with self._lock:
-            return self.variants.slate(self.model, context)
+            slate = self.variants.slate(self.model, context)
+        if context.filter and not slate.items:
+            check_named_fields(context.filter, self.model.state.names.catalogue)
+        return slate
 
     def _to_prepare(self, context: Context) -> list[Callable[[], None]]:
         """The slow parts of what reranks this request: they are run while others use the model."""
