@@ -301,6 +301,40 @@ def test_what_the_guard_refuses_becomes_a_reject_with_its_line(app: App, tmp_pat
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "bad"),
+    [
+        ("a.csv", "user_id;item_id;type;timestamp\n{}\n{}\n", ['u;"a;b";clik;2024-05-01', "u;;view;1"]),
+        ("a.tsv", "item_id\tuser_id\ttimestamp\n{}\n{}\n", ["i\tu\t1066-10-14", 'i"\tu\tsoon']),
+        (
+            "a.jsonl",
+            "{}\n{}\n",
+            [
+                '{"item_id": "i",   "user_id": "u", "timestamp": 1714521600, "type": "clik"}',
+                '{"timestamp": "soon", "user_id": "u", "item_id": "i"}',
+            ],
+        ),
+        ("items.csv", "price,item_id,stock\n{}\n{}\n", ['"1.50",i,-1', "a lot,j,"]),
+        ("ratings.dat", "{}\n{}\n", ["1::2::9::978300760", "1::2::x::978300760"]),
+        (
+            "log.jsonl",
+            "{}\n{}\n",
+            ['{"kind":"user_put", "event_id":"e", "user_id":"u", "timestamp":0}', '{"kind":"?"}'],
+        ),
+    ],
+)
+def test_rejects_keep_rows_as_they_stand_whoever_refused_them(
+    app: App, tmp_path: Path, name: str, content: str, bad: list[str]
+) -> None:
+    path = tmp_path / name
+    path.write_text(content.format(*bad))
+    layout = "instep" if name.startswith("log") else "auto"
+    report = app.import_file(path, layout)
+    assert report.rejected == 2, str(report)
+    rejects = [json.loads(line) for line in Path(str(report.rejects)).read_text().splitlines()]
+    assert sorted(reject["raw"] for reject in rejects) == sorted(bad)
+
+
 def test_unknown_items_are_rejected_where_they_are_not_created(place: Path, tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_text("user_id,item_id,timestamp\nu1,tea,2024-05-01\nu1,soap,2024-05-01\nu1,cup,2024-05-01\n")

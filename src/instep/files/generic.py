@@ -15,7 +15,7 @@ from instep.domain import ConfigError, Feedback, ItemPut, Record, UserPut, sessi
 from instep.domain.items import ITEM_FIELDS
 from instep.files import values
 from instep.files.base import KINDS, Kind, Outcome, Read, Rejected, Source
-from instep.files.tables import SUFFIXES, Row, Table, raw_row
+from instep.files.tables import SUFFIXES, Row, Table
 
 EVENT_COLUMNS = frozenset(
     (
@@ -92,14 +92,14 @@ class GenericSource(Source):
 
 def read_table(table: Table, build: Callable[[Row], Record]) -> Iterator[Outcome]:
     """Turn a table's rows into records, or into rejects where `build` raises `values.BadValue`."""
-    for line, row in table.rows():
+    for line, row, text in table.rows():
         if isinstance(row, Rejected):
             yield row
             continue
         try:
-            yield Read(build(row), line, table.path.name)
+            yield Read(build(row), line, table.path.name, raw=text)
         except values.BadValue as fault:
-            yield Rejected(line, str(fault), raw_row([str(cell) for cell in row.values()]), table.path.name)
+            yield table.rejected(line, str(fault), row, text)
 
 
 def event_from_row(row: Row) -> Feedback:

@@ -135,11 +135,7 @@ def command(
     if options.delay and options.delay_items:
         raise click.UsageError("give --delay or --delay-items, not both")
     stream = _stream(events, selection, terminal)
-    try:
-        for name in BASELINES.keys() & set(names):
-            check(make_system(name, stream, selection.seed), options)
-    except ConfigError as error:
-        raise click.UsageError(str(error)) from None
+    _check(names, stream, selection.seed, options)
     with terminal.progress() as progress:
         vectors = item_vectors(stream, cache=_cache(), progress=partial(_texts, progress))
         outcomes, weights = _replays(stream, vectors, selection.seed, options, names, progress)
@@ -170,6 +166,15 @@ def _stream(events: Path, selection: Selection, terminal: Terminal) -> Stream:
     if notes.rejected:
         terminal.say(f"{notes.rejected:,} rows could not be read")
     return stream
+
+
+def _check(names: Sequence[str], stream: Stream, seed: int, options: Options) -> None:
+    """Refuse options that a system cannot be replayed with, before any work."""
+    try:
+        for name in BASELINES.keys() & set(names):
+            check(make_system(name, stream, seed), options)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _replays(
