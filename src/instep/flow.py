@@ -287,7 +287,7 @@ class Flow:
             yield self.model
 
     def similar(self, item_id: str, n: int = 10, now: float | None = None) -> list[SlateItem]:
-        """Items most like one. Raises `NotFound` when there is no such item."""
+        """Items most like one (see `instep.lists`). Raises `NotFound` when there is no such item."""
         item_id = self.known_item(item_id).item_id
         with self._lock:
             return similar(self.model.state, item_id, n, time.time() if now is None else now)
@@ -407,7 +407,12 @@ class Flow:
             return self.model.state.digest()
 
     def replay(self, model: Model, progress: Callable[[int], None] | None = None) -> None:
-        """Bring a model from its offset to the log's end."""
+        """Bring a model from its offset to the log's end.
+
+        Args:
+            model: begins at its own offset.
+            progress: called now and then with an offset.
+        """
         end = self.log.end
         for done, entry in enumerate(self.log.read(model.state.offset)):
             model.learn((entry,))

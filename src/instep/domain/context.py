@@ -46,6 +46,9 @@ class Context(msgspec.Struct, frozen=True, omit_defaults=True):
         Args:
             shown: how many items the answer has.
 
+        Returns:
+            Fields of a `Context` by name, without those at their defaults.
+
         >>> Context("u1", n=10, categories=("tea",)).asked(10)
         {'categories': ['tea']}
         >>> Context("u1", n=10).asked(4)

@@ -58,6 +58,9 @@ def record_from_row(row: Row, strict: bool) -> Record:
         row: as `write.record_row` made it.
         strict: whether cells have their types already (JSON); otherwise text becomes what the field wants.
 
+    Returns:
+        The record, with its event id.
+
     Raises:
         msgspec.ValidationError: a cell does not fit its field, or `kind` is not a kind of record.
     """

@@ -96,7 +96,14 @@ class Table:
         return self._json_rows() if self.kind == "jsonl" else self._parquet_rows()
 
     def rejected(self, line: int, reason: str, row: Row, text: str) -> Rejected:
-        """A row that `rows` gave as a reject: as it stands, or its cells where the file is not text."""
+        """A row that `rows` gave as a reject: as it stands, or its cells where the file is not text.
+
+        Args:
+            line: as `rows` gave it.
+            reason: what is wrong, starting with the column when one is to blame.
+            row: its cells.
+            text: the row as it stands; "" for Parquet.
+        """
         raw = text or ",".join(map(str, row.values()))
         return Rejected(line, reason, raw[:RAW_LIMIT], self.path.name)
 

@@ -109,6 +109,9 @@ class Models:
             name: which.
             anyway: although the gate refused it, or was not asked.
 
+        Returns:
+            All versions as they stand now.
+
         Raises:
             UnknownVersion: there is none of this name.
             ConfigError: it may not serve; says why.
@@ -129,6 +132,9 @@ class Models:
 
     def roll_back(self) -> ModelList:
         """Exchange the live version and the one before it.
+
+        Returns:
+            All versions as they stand now.
 
         Raises:
             ConfigError: there is nothing to go back to, or it may not serve any more.

@@ -221,7 +221,17 @@ class Registry:
         return found
 
     def write(self, name: str, file: str, content: Any) -> None:
-        """Put gate.json or shadow.json beside a version's weights, at once and whole."""
+        """Put gate.json or shadow.json beside a version's weights, at once and whole.
+
+        Args:
+            name: of the version.
+            file: ``gate.json`` or ``shadow.json``.
+            content: what becomes JSON.
+
+        Raises:
+            UnknownVersion: there is none of this name.
+            ConfigError: it cannot be written.
+        """
         path = self.path(name) / file
         if file not in NOTES:
             raise ValueError(f"{file} is not written after a version is made")

@@ -108,6 +108,9 @@ def candidate_config(folder: Path, policy: str) -> Config:
         folder: whose settings hold where the candidate's file says nothing.
         policy: a TOML file in the form of instep.toml, or the name of a policy.
 
+    Returns:
+        The settings that the candidate would serve with.
+
     Raises:
         ConfigError: there is no such file, or a setting in it is wrong; names it.
     """
