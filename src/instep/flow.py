@@ -28,6 +28,7 @@ from instep.domain import (
     InvalidRequest,
     Item,
     ItemPut,
+    NotFound,
     Overrides,
     Receipt,
     Record,
@@ -39,7 +40,14 @@ from instep.domain import (
 )
 from instep.domain.events import SESSION_PREFIX
 from instep.encode.base import Encoder
-from instep.guard import Limits, check_context, check_records
+from instep.guard import (
+    Limits,
+    check_context,
+    check_id,
+    check_named_fields,
+    check_records,
+    check_user_id,
+)
 from instep.lists import HistoryItem, history, search, similar, trending
 from instep.log.base import Log
 from instep.model import Model
@@ -248,7 +256,10 @@ class Flow:
             for work in self._to_prepare(context):
                 work()
         with self._lock:
-            return self.variants.slate(self.model, context)
+            slate = self.variants.slate(self.model, context)
+        if context.filter and not slate.items:
+            check_named_fields(context.filter, self.model.state.names.catalogue)
+        return slate
 
     def _to_prepare(self, context: Context) -> list[Callable[[], None]]:
         """The slow parts of what reranks this request: they are run while others use the model."""
@@ -276,7 +287,8 @@ class Flow:
             yield self.model
 
     def similar(self, item_id: str, n: int = 10, now: float | None = None) -> list[SlateItem]:
-        """Items most like one. Raises `InvalidRequest` when there is no such item."""
+        """Items most like one (see `instep.lists`). Raises `NotFound` when there is no such item."""
+        item_id = self.known_item(item_id).item_id
         with self._lock:
             return similar(self.model.state, item_id, n, time.time() if now is None else now)
 
@@ -313,6 +325,18 @@ class Flow:
         item = state.names.catalogue[row] or Item(item_id)
         return msgspec.structs.replace(item, attributes=copy.deepcopy(item.attributes))
 
+    def known_item(self, item_id: str) -> Item:
+        """The item that a caller means, whatever form of Unicode its id came in.
+
+        Raises:
+            NotFound: there is none, or it was removed.
+            InvalidRequest: this is no id.
+        """
+        item = self.item(check_id(item_id, "item_id"))
+        if item is None:
+            raise NotFound("there is no item with this id", "item_id")
+        return item
+
     def items(self) -> Iterator[Item]:
         """Every item of the catalogue, in the order of their creation."""
         for item_id in list(self.model.state.names.items):
@@ -340,6 +364,19 @@ class Flow:
                 return None
             attributes = copy.deepcopy(state.names.attributes.get(user_id, {}))
             return {"user_id": user_id, "attributes": attributes, "events": int(state.users.events[row])}
+
+    def known_user(self, user_id: str) -> dict[str, Any]:
+        """What `user` tells of the user that a caller means. Whoever was only shown slates is known, too.
+
+        Raises:
+            NotFound: the log has no record of such a user.
+            InvalidRequest: this is no id.
+        """
+        user_id = check_user_id(user_id, "user_id")
+        known = self.user(user_id)
+        if known is None and next(self.log.read_user(user_id), None) is None:
+            raise NotFound("there is no user with this id", "user_id")
+        return known or {"user_id": user_id, "attributes": {}, "events": 0}
 
     def users(self, limit: int = 100, prefix: str = "") -> list[str]:
         """User ids that start with `prefix`, visitors left out, those with most events first."""
@@ -370,7 +407,12 @@ class Flow:
             return self.model.state.digest()
 
     def replay(self, model: Model, progress: Callable[[int], None] | None = None) -> None:
-        """Bring a model from its offset to the log's end."""
+        """Bring a model from its offset to the log's end.
+
+        Args:
+            model: begins at its own offset.
+            progress: called now and then with an offset.
+        """
         end = self.log.end
         for done, entry in enumerate(self.log.read(model.state.offset)):
             model.learn((entry,))

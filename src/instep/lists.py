@@ -31,7 +31,17 @@ class HistoryItem(NamedTuple):
 
 
 def similar(state: State, item_id: str, n: int, now: float) -> list[SlateItem]:
-    """Items most like one: by what is taken around it, and by text where nothing has been taken yet."""
+    """Items most like one: by what is taken around it, and by text where nothing has been taken yet.
+
+    Args:
+        state: read only.
+        item_id: to which.
+        n: how many at most.
+        now: seconds since the epoch; what has expired then is left out.
+
+    Raises:
+        InvalidRequest: no record names this item.
+    """
     row = state.item_number.get(item_id)
     if row is None:
         raise InvalidRequest("no such item", field="item_id")
@@ -55,7 +65,17 @@ def similar(state: State, item_id: str, n: int, now: float) -> list[SlateItem]:
 
 
 def trending(state: State, n: int, category: str | None, now: float) -> list[SlateItem]:
-    """What is taken most now: by the day's decayed count, in a category by the week's."""
+    """What is taken most now: by the day's decayed count, in a category by the week's.
+
+    Args:
+        state: read only.
+        n: how many at most.
+        category: its name; None for everything.
+        now: as for `similar`.
+
+    Raises:
+        InvalidRequest: there is no such category.
+    """
     if category is None:
         column, rows = DAY, np.unique(state.trending.overall[[DAY, WEEK]])
     else:
@@ -72,7 +92,14 @@ def trending(state: State, n: int, category: str | None, now: float) -> list[Sla
 
 
 def search(state: State, vector: F32, n: int, now: float) -> list[SlateItem]:
-    """Items whose text is nearest to a query's vector (float32 (d,), of the encoder that read the catalogue)."""
+    """Items whose text is nearest to a query's vector (float32 (d,), of the encoder that read the catalogue).
+
+    Args:
+        state: read only.
+        vector: the query's.
+        n: how many at most.
+        now: as for `similar`.
+    """
     text = state.text
     if len(text.centre) == 0 or text.raw.shape[1] != len(vector):
         return []
@@ -98,7 +125,13 @@ def _listed(
 
 
 def history(state: State, user_id: str, n: int) -> list[HistoryItem]:
-    """A user's newest acts, newest first."""
+    """A user's newest acts, newest first.
+
+    Args:
+        state: read only.
+        user_id: whose; a merged session's is its user's.
+        n: how many at most.
+    """
     row = state.user_number.get(state.names.merged.get(user_id, user_id))
     if row is None:
         return []

@@ -154,6 +154,9 @@ class Model:
             context: the request.
             served: what it is served with; None for what is configured.
 
+        Returns:
+            The slate, with a propensity for each item.
+
         Raises:
             InvalidRequest: the filter is no CEL expression that gives true or false, or a category is unknown.
         """

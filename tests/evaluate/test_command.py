@@ -120,9 +120,10 @@ def test_a_report_is_written_where_it_is_asked_for(shop: Path) -> None:
         (("--with", "bprr"), 2, "no system 'bprr'; did you mean bpr"),
         (("--ties", "maybe"), 2, "'group', 'file'"),
         (("--warmup", "1"), 2, "0<=x<1"),
-        (("--positive", "stars > 3"), 1, "no field stars"),
-        (("--delay", "1", "--delay-items", "1"), 1, "not both"),
-        (("--delay-items", "5", "--with", "bpr"), 1, "bpr learns users together"),
+        (("--positive", "stars > 3"), 2, "no field stars"),
+        (("--positive", "value >"), 2, "--positive 'value >'"),
+        (("--delay", "1", "--delay-items", "1"), 2, "not both"),
+        (("--delay-items", "5", "--with", "bpr"), 2, "bpr learns users together"),
     ],
 )
 def test_what_cannot_be_done_says_so_before_any_work(

@@ -41,7 +41,7 @@ def test_movielens_100k_is_read_with_latin_1_titles_and_genre_flags(movielens_10
     assert isinstance(user, UserPut)
     assert user.fields == {"age": 24, "gender": "M", "occupation": "technician", "zip": "85711"}
     bad, first, second = source.events()
-    assert bad == Rejected(3, "rating: is not a number: 'bad'", "22,377,bad,878887116", "u.data")
+    assert bad == Rejected(3, "rating: is not a number: 'bad'", "22\t377\tbad\t878887116", "u.data")
     assert isinstance(first, Feedback)
     assert (first.user_id, first.item_id, first.type, first.value) == ("186", "302", "rating", 3.0)
     assert isinstance(second, Feedback)

@@ -17,7 +17,7 @@ from instep.files.text import LINE_LIMIT
 def rows(path: Path) -> list[tuple[int, object]]:
     return [
         (line, row.reason if isinstance(row, Rejected) else tuple(row.values()))
-        for line, row in Table(path).rows()
+        for line, row, _ in Table(path).rows()
     ]
 
 
@@ -126,11 +126,27 @@ def test_bad_json_lines_are_rejected_with_their_line(tmp_path: Path) -> None:
     assert found[5] == (7, (2,))
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "texts"),
+    [
+        ("rows.csv", b'a;b\r\n1;"x;y"\r\n2;"p\r\nq"\r\n3\r\n4;"z', ['1;"x;y"', '2;"p\r\nq"', "3", '4;"z']),
+        ("rows.tsv", b"a\tb\n1\t\n\n \t2", ["1\t", " \t2"]),
+        ("rows.jsonl", b'{"a": 1,  "b": 2}\r\n\n[1]\n{"a"', ['{"a": 1,  "b": 2}', "[1]", '{"a"']),
+    ],
+)
+def test_every_row_comes_as_it_stands_too(
+    tmp_path: Path, name: str, content: bytes, texts: list[str]
+) -> None:
+    found = list(Table(written(tmp_path, content, name)).rows())
+    assert [text for _, _, text in found] == texts
+    assert all(row.raw == text for _, row, text in found if isinstance(row, Rejected))
+
+
 def test_parquet_rows_are_numbered_from_one_and_keep_their_types(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     times = pa.array([10**9 + 1, None], pa.timestamp("ns"))
     pq.write_table(pa.table([pa.array([1, None]), times, pa.array([["x"], []])], ["a", "t", "l"]), path)
-    (_, first), (line, second) = Table(path).rows()
+    (_, first, _), (line, second, _) = Table(path).rows()
     assert not isinstance(first, Rejected)
     assert not isinstance(second, Rejected)
     assert (line, first["a"], first["l"], second["a"], second["t"]) == (2, 1, ["x"], None, None)

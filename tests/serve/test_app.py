@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import instep
-from instep.domain import ConfigError, Feedback, InvalidRequest, ItemVector, Record, Unavailable
+from instep.domain import ConfigError, Feedback, InvalidRequest, ItemVector, NotFound, Record, Unavailable
 from instep.flow import Flow
 from instep.log import MemoryLog
 from instep.serve.app import App, open_app
@@ -101,6 +101,67 @@ def test_a_wrong_field_is_named_and_nothing_is_stored(app: App) -> None:
     with pytest.raises(InvalidRequest, match=r"^user_id: must be a string, not int"):
         app.recommend(user_id=7)  # type: ignore[arg-type]
     assert app.flow.log.end == 0
+
+
+def test_a_wrong_argument_is_named_as_the_caller_gave_it(app: App) -> None:
+    wrong: dict[str, Callable[[], object]] = {
+        "price": lambda: app.put_item("tea", price="dear"),
+        "item_id": lambda: app.put_item("", price=3.0),
+        "fields (a name)": lambda: app.put_item("tea", **{"pri\nce": 3.0}),
+        "context.device": lambda: app.observe("tea", user_id="u1", context={"device": [1]}),  # type: ignore[dict-item]
+        "type": lambda: app.observe("tea", user_id="u1", type="clik"),
+        "user_id": lambda: app.put_user("session:a", age=30),
+        "age": lambda: app.put_user("u1", age=object()),
+        "session": lambda: app.merge("", "u1"),
+    }
+    for field, call in wrong.items():
+        with pytest.raises(InvalidRequest) as refused:
+            call()
+        assert refused.value.field == field
+    assert app.flow.log.end == 0
+
+
+def test_what_is_not_there_cannot_be_changed_removed_or_erased(app: App) -> None:
+    app.put_item("tea", title="Tea")
+    app.observe("tea", user_id="u1")
+    app.remove_item("tea")
+    state, end = app.flow.state_hash(), app.flow.log.end
+    for missing in ("tea", "cup"):
+        for call in (
+            lambda item_id: app.patch_item(item_id, price=3.0),
+            app.remove_item,
+            app.flow.similar,
+        ):
+            with pytest.raises(NotFound, match=r"^item_id: there is no item with this id$"):
+                call(missing)
+    with pytest.raises(NotFound, match=r"^user_id: there is no user with this id$"):
+        app.erase("u2")
+    assert (app.flow.state_hash(), app.flow.log.end) == (state, end)
+
+
+def test_one_spelling_of_an_id_stands_for_all(app: App) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    app.put_item(composed, title="Café")
+    app.patch_item(decomposed, price=3.0)
+    item = app.flow.item(composed)
+    assert item is not None
+    assert item.price == 3.0
+    app.observe("tea", user_id=composed)
+    assert app.erase(decomposed).records == 1
+    app.remove_item(decomposed)
+    assert app.flow.item(composed) is None
+
+
+def test_who_was_only_shown_slates_can_be_erased_too(app: App, place: Path) -> None:
+    stocked(app)
+    app.recommend(user_id="only-looked")
+    app.observe("tea", user_id="u1")  # the impression is stored before it
+    assert app.flow.known_user("only-looked") == {"user_id": "only-looked", "attributes": {}, "events": 0}
+    assert app.erase("only-looked").records == 1
+    with pytest.raises(NotFound):
+        app.erase("only-looked")
+    app.close()
+    assert [path for path, content in bytes_in(place).items() if b"only-looked" in content] == []
 
 
 def test_a_second_opening_of_the_folder_is_refused(app: App, place: Path) -> None:
@@ -238,6 +299,40 @@ def test_what_the_guard_refuses_becomes_a_reject_with_its_line(app: App, tmp_pat
         (3, "type"),
         (4, "timestamp"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "bad"),
+    [
+        ("a.csv", "user_id;item_id;type;timestamp\n{}\n{}\n", ['u;"a;b";clik;2024-05-01', "u;;view;1"]),
+        ("a.tsv", "item_id\tuser_id\ttimestamp\n{}\n{}\n", ["i\tu\t1066-10-14", 'i"\tu\tsoon']),
+        (
+            "a.jsonl",
+            "{}\n{}\n",
+            [
+                '{"item_id": "i",   "user_id": "u", "timestamp": 1714521600, "type": "clik"}',
+                '{"timestamp": "soon", "user_id": "u", "item_id": "i"}',
+            ],
+        ),
+        ("items.csv", "price,item_id,stock\n{}\n{}\n", ['"1.50",i,-1', "a lot,j,"]),
+        ("ratings.dat", "{}\n{}\n", ["1::2::9::978300760", "1::2::x::978300760"]),
+        (
+            "log.jsonl",
+            "{}\n{}\n",
+            ['{"kind":"user_put", "event_id":"e", "user_id":"u", "timestamp":0}', '{"kind":"?"}'],
+        ),
+    ],
+)
+def test_rejects_keep_rows_as_they_stand_whoever_refused_them(
+    app: App, tmp_path: Path, name: str, content: str, bad: list[str]
+) -> None:
+    path = tmp_path / name
+    path.write_text(content.format(*bad))
+    layout = "instep" if name.startswith("log") else "auto"
+    report = app.import_file(path, layout)
+    assert report.rejected == 2, str(report)
+    rejects = [json.loads(line) for line in Path(str(report.rejects)).read_text().splitlines()]
+    assert sorted(reject["raw"] for reject in rejects) == sorted(bad)
 
 
 def test_unknown_items_are_rejected_where_they_are_not_created(place: Path, tmp_path: Path) -> None:

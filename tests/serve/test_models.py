@@ -221,6 +221,29 @@ def test_over_http_a_refusal_is_a_problem_document(
     assert client.get("/v1/models").json()["live"] == "base"
 
 
+def test_over_http_nothing_tells_where_the_server_keeps_its_files(client: httpx.Client, shop: Path) -> None:
+    versions = shop / "models"
+    (versions / "v0001" / "weights" / "adapter.json").write_text("changed")
+    (versions / "v0002" / "gate.json").write_text("[")
+    (versions / "v0003" / "version.json").write_text("{")
+    answers = [
+        client.get("/v1/models/v9"),
+        client.get("/v1/models/v0001"),
+        client.get("/v1/models/v0002"),
+        client.get("/v1/models/v0003"),
+        client.post("/v1/models/v0001/promote", json={}),
+        client.post("/v1/models/v0002/promote", json={}),
+        client.post("/v1/models/rollback", json={}),
+        client.get("/v1/models"),
+    ]
+    (versions / "live.json").write_text("{")
+    answers.append(client.get("/v1/models"))
+    assert [answer.status_code for answer in answers] == [404, 200, 200, 409, 409, 409, 409, 200, 409]
+    assert answers[0].json()["detail"] == "'v9' is no version of this folder (v0001, v0002, v0003)"
+    assert "v0002/gate.json: is corrupt" in answers[2].json()["fault"]
+    assert [answer.text for answer in answers if str(shop.parent) in answer.text] == []
+
+
 def test_the_command_line_speaks_to_a_service_as_to_a_folder(client: httpx.Client) -> None:
     address = str(client.base_url)
     assert run("list", address)[1].startswith("live: base")

@@ -170,7 +170,7 @@ def test_a_shop_closed_and_opened_again_recommends_the_same(tmp_path: Path) -> N
         state, before = app.flow.state_hash(), shown(app.flow.rank(asked))
     with instep.open(place, encoder="none") as app:
         assert shown(app.flow.rank(asked)) == before
-        app.erase("nobody")
+        app.flow.erase("nobody")
         assert app.flow.state_hash() == state or app.flow.log.end > 90
 
 

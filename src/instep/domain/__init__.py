@@ -6,6 +6,7 @@ from instep.domain.errors import (
     InstepError,
     InvalidRequest,
     LogCorrupt,
+    NotFound,
     StageError,
     Unavailable,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "ItemVector",
     "LogCorrupt",
     "Metric",
+    "NotFound",
     "Overrides",
     "Reason",
     "Receipt",

@@ -20,7 +20,8 @@ class Context(msgspec.Struct, frozen=True, omit_defaults=True):
         request_id: the seed of all randomness in the answer; the slate's id.
         categories: if given, only items in at least one of these categories.
         exclude: item ids never to show in this answer.
-        filter: a CEL expression over `item` that must be true, e.g. ``item.price < 20.0``.
+        filter: a CEL expression over `item` that must be true, e.g. ``item.price < 20.0``. An item without a field that
+            it names does not qualify; when nothing does and no item has the field, the request is refused.
         surface: where the slate is shown.
         repeat: whether consumed items may come back; None means the configured default.
         explain: whether to give reasons.
@@ -44,6 +45,9 @@ class Context(msgspec.Struct, frozen=True, omit_defaults=True):
 
         Args:
             shown: how many items the answer has.
+
+        Returns:
+            Fields of a `Context` by name, without those at their defaults.
 
         >>> Context("u1", n=10, categories=("tea",)).asked(10)
         {'categories': ['tea']}

@@ -2,6 +2,7 @@
 
 InstepError
 ├── InvalidRequest   the caller: the request is wrong (HTTP 422; names the field)
+│   └── NotFound     the caller: there is nothing of this id (HTTP 404)
 ├── ConfigError      the operator, at start-up: configuration, folder, model or data (exit status 1)
 │   └── LogCorrupt   the log holds a bad record; names the offset and the repair command
 ├── StageError       nobody at once: an optional stage failed; the request degrades, the failure is counted
@@ -30,6 +31,10 @@ class InvalidRequest(InstepError, ValueError):
         super().__init__(f"{field}: {message}" if field else message)
         self.message = message
         self.field = field
+
+
+class NotFound(InvalidRequest):
+    """The caller named an item or a user that is not there."""
 
 
 class ConfigError(InstepError):

@@ -17,6 +17,9 @@ def find_part(group: str, name: str, built_in: Mapping[str, Any]) -> Any:
         name: as the configuration gives it.
         built_in: what needs no entry point.
 
+    Returns:
+        What makes the part when it is called.
+
     Raises:
         ConfigError: there is no such part, or its package does not import.
 

@@ -67,6 +67,7 @@ class VectorCache:
         wanted = list(dict.fromkeys(keys))
 
         def read(db: sqlite3.Connection) -> dict[str, bytes]:
+            """Read what is there and sound, and note that it was used."""
             found: dict[str, bytes] = {}
             for start in range(0, len(wanted), _QUERY_KEYS):
                 part = wanted[start : start + _QUERY_KEYS]
@@ -86,6 +87,7 @@ class VectorCache:
         """Keep these vectors (float16 bytes by content hash)."""
 
         def write(db: sqlite3.Connection) -> None:
+            """Write all or none, and drop the longest unused above the limit."""
             rows = ((key, data, _checksum(key, data), self._tick()) for key, data in vectors.items())
             with db:
                 db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", rows)
@@ -103,6 +105,7 @@ class VectorCache:
         """Keep only the `keep` most recently used vectors and give the space back; returns how many went."""
 
         def shrink(db: sqlite3.Connection) -> int:
+            """Drop the longest unused, and give the space back to the disk."""
             gone = max(0, _one(db, "SELECT count(*) FROM vectors") - max(0, keep))
             self._drop(db, gone)
             db.execute("VACUUM")

@@ -34,7 +34,8 @@ class Rejected(msgspec.Struct, frozen=True):
     Args:
         line: 1-based line of the file (of the row for Parquet).
         reason: what is wrong, starting with the column when one is to blame.
-        raw: the row as it stands, cut after 10,000 characters.
+        raw: the row as it stands in the file, without its line end, cut after 10,000 characters; of Parquet the
+            cells, or the record that they made.
         file: name of the file, without its folder.
     """
 
@@ -52,16 +53,18 @@ class Read(msgspec.Struct, frozen=True):
         line: 1-based line (row for Parquet).
         file: name of the file, without its folder.
         derived: whether the event id was derived from the row's content (False: the file named it).
+        raw: the row as it stands in the file, without its line end; "" for Parquet, which is not text.
     """
 
     record: Record
     line: int
     file: str = ""
     derived: bool = True
+    raw: str = ""
 
     def rejected(self, reason: str) -> Rejected:
         """The same row as a reject, for a check that comes after reading."""
-        raw = msgspec.json.encode(self.record).decode(errors="replace")
+        raw = self.raw or msgspec.json.encode(self.record).decode(errors="replace")
         return Rejected(self.line, reason, raw[:RAW_LIMIT], self.file)
 
 

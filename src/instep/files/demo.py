@@ -38,6 +38,9 @@ def demo_source(folder: Path, ratings: int | None = None, weeks_later: int = 0) 
         ratings: how many of the oldest ratings, with the films they are about; None means all.
         weeks_later: how many weeks every timestamp is moved, so that what was trending then is trending now.
 
+    Returns:
+        The source.
+
     Raises:
         ConfigError: the demo's data is not installed.
     """

@@ -15,7 +15,7 @@ from instep.domain import ConfigError, Feedback, ItemPut, Record, UserPut, sessi
 from instep.domain.items import ITEM_FIELDS
 from instep.files import values
 from instep.files.base import KINDS, Kind, Outcome, Read, Rejected, Source
-from instep.files.tables import SUFFIXES, Row, Table, raw_row
+from instep.files.tables import SUFFIXES, Row, Table
 
 EVENT_COLUMNS = frozenset(
     (
@@ -91,15 +91,23 @@ class GenericSource(Source):
 
 
 def read_table(table: Table, build: Callable[[Row], Record]) -> Iterator[Outcome]:
-    """Turn a table's rows into records, or into rejects where `build` raises `values.BadValue`."""
-    for line, row in table.rows():
+    """Turn a table's rows into records, or into rejects where `build` raises `values.BadValue`.
+
+    Args:
+        table: the open file.
+        build: a record out of a row; its event id may be "".
+
+    Yields:
+        One outcome a row, in the file's order.
+    """
+    for line, row, text in table.rows():
         if isinstance(row, Rejected):
             yield row
             continue
         try:
-            yield Read(build(row), line, table.path.name)
+            yield Read(build(row), line, table.path.name, raw=text)
         except values.BadValue as fault:
-            yield Rejected(line, str(fault), raw_row([str(cell) for cell in row.values()]), table.path.name)
+            yield table.rejected(line, str(fault), row, text)
 
 
 def event_from_row(row: Row) -> Feedback:
@@ -134,7 +142,11 @@ def event_from_row(row: Row) -> Feedback:
 
 
 def item_from_row(row: Row) -> ItemPut:
-    """A row of item columns as the whole item; columns Instep has no name for become attributes."""
+    """A row of item columns as the whole item; columns Instep has no name for become attributes.
+
+    Raises:
+        BadValue: a cell is missing or wrong; the message starts with its column.
+    """
     fields = _fields(row, ITEM_COLUMNS)
     for name in ITEM_FIELDS & row.keys():
         if not values.missing(row[name]):
@@ -144,13 +156,25 @@ def item_from_row(row: Row) -> ItemPut:
 
 
 def user_from_row(row: Row) -> UserPut:
-    """A row of user columns: the id and attributes."""
+    """A row of user columns: the id and attributes.
+
+    Raises:
+        BadValue: as for `item_from_row`.
+    """
     user_id = values.identifier(row.get("user_id"), "user_id")
     return UserPut(_event_id(row), user_id, _time(row), dict(sorted(_fields(row, USER_COLUMNS).items())))
 
 
 def build_record(kind: Kind, row: Row) -> Record:
-    """A row of Instep's columns as the record of its kind."""
+    """A row of Instep's columns as the record of its kind.
+
+    Args:
+        kind: of the record.
+        row: its cells by our column names.
+
+    Raises:
+        BadValue: as for `item_from_row`.
+    """
     return _BUILD[kind](row)
 
 

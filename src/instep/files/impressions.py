@@ -22,9 +22,9 @@ from msgspec.structs import replace
 
 from instep.domain import ConfigError, Feedback, Impression, ItemPut, Record, session_user
 from instep.files import values
-from instep.files.base import Kind, Outcome, Read, Rejected, Source
+from instep.files.base import RAW_LIMIT, Kind, Outcome, Read, Rejected, Source
 from instep.files.order import content_id
-from instep.files.tables import Row, Table, csv_records, raw_row
+from instep.files.tables import Row, Table, csv_records
 
 NOT_READ = "click history without times is not read"
 
@@ -53,23 +53,23 @@ class MindSource(Source):
         """News, or impressions and clicks."""
         path = self._news if kind == "items" else self._behaviors
         start = self._first_time() if kind == "items" else 0.0
-        for line, cells in csv_records(path, "\t", quoted=False):
+        for line, cells, text in csv_records(path, "\t", quoted=False):
             if isinstance(cells, Rejected):
                 yield cells
                 continue
             try:
                 if kind == "items":
-                    yield Read(_news(cells, start), line, path.name)
+                    yield Read(_news(cells, start), line, path.name, raw=text)
                     continue
                 if len(cells) > 3 and cells[3].strip():
                     self.notes[NOT_READ] += 1
                 for record in _behavior(cells):
-                    yield Read(record, line, path.name)
+                    yield Read(record, line, path.name, raw=text)
             except values.BadValue as fault:
-                yield Rejected(line, str(fault), raw_row(cells), path.name)
+                yield Rejected(line, str(fault), text[:RAW_LIMIT], path.name)
 
     def _first_time(self) -> float:
-        rows = (cells for _, cells in csv_records(self._behaviors, "\t", quoted=False))
+        rows = (cells for _, cells, _ in csv_records(self._behaviors, "\t", quoted=False))
         times = (_american(row[2]) for row in rows if not isinstance(row, Rejected) and len(row) == 5)
         return min((time for time in times if time is not None), default=0.0)
 
@@ -101,15 +101,15 @@ class OpenBanditSource(Source):
         """Items with their features as attributes, or impressions and clicks."""
         table = Table(self._items) if kind == "items" else self._log
         start = self._first_time() if kind == "items" else 0.0
-        for line, row in table.rows():
+        for line, row, text in table.rows():
             if isinstance(row, Rejected):
                 yield row
                 continue
             try:
                 for record in [_article(row, start)] if kind == "items" else self._shown(row):
-                    yield Read(record, line, table.path.name)
+                    yield Read(record, line, table.path.name, raw=text)
             except values.BadValue as fault:
-                yield Rejected(line, str(fault), raw_row(list(map(str, row.values()))), table.path.name)
+                yield table.rejected(line, str(fault), row, text)
 
     def _first_time(self) -> float:
         reads = (each.record.timestamp for each in self.read("events") if isinstance(each, Read))

@@ -22,8 +22,8 @@ from typing import Any
 
 from instep.domain import ConfigError, Feedback, ItemPut, Record, UserPut
 from instep.files import values
-from instep.files.base import KINDS, Kind, Outcome, Read, Rejected, Source
-from instep.files.tables import csv_records, raw_row
+from instep.files.base import KINDS, RAW_LIMIT, Kind, Outcome, Read, Rejected, Source
+from instep.files.tables import csv_records
 from instep.files.text import lines
 
 GENRES = (
@@ -84,14 +84,14 @@ class MovieLensSource(Source):
         """Films, users or ratings, in the file's order."""
         path, separator, build = self._files[kind]
         start = 0.0 if kind == "events" else self._first_rating()
-        for line, cells in _records(path, separator):
+        for line, cells, text in _records(path, separator):
             if isinstance(cells, Rejected):
                 yield cells
                 continue
             try:
-                yield Read(build(cells, start), line, path.name)
+                yield Read(build(cells, start), line, path.name, raw=text)
             except values.BadValue as fault:
-                yield Rejected(line, str(fault), raw_row(cells), path.name)
+                yield Rejected(line, str(fault), text[:RAW_LIMIT], path.name)
 
     def _first_rating(self) -> float:
         if self._start is None:
@@ -112,18 +112,23 @@ def film_title(text: str) -> tuple[str, int | None]:
     return (f"{moved['article']} {moved['rest']}" if moved else title), year
 
 
-def _records(path: Path, separator: str) -> Iterator[tuple[int, Cells | Rejected]]:
+def _records(path: Path, separator: str) -> Iterator[tuple[int, Cells | Rejected, str]]:
     if separator == ",":
         records = csv_records(path, ",")
         next(records, None)
         return records
     if separator != "::":
         return csv_records(path, separator, quoted=False)
-    return (
-        (number, line if isinstance(line, Rejected) else line.rstrip("\r\n").split("::"))
-        for number, line in lines(path)
-        if isinstance(line, Rejected) or line.strip()
-    )
+    return _records_of_1m(path, separator)
+
+
+def _records_of_1m(path: Path, separator: str) -> Iterator[tuple[int, Cells | Rejected, str]]:
+    for number, line in lines(path):
+        if isinstance(line, Rejected):
+            yield number, line, line.raw
+        elif line.strip():
+            text = line.rstrip("\r\n")
+            yield number, text.split(separator), text
 
 
 def _sized(cells: Cells, sizes: tuple[int, ...]) -> Cells:

@@ -15,7 +15,7 @@ import msgspec
 from instep.domain import Record
 from instep.files.base import Kind, Outcome, Read, Rejected, Source
 from instep.files.order import named
-from instep.files.tables import Row, Table, raw_row
+from instep.files.tables import Row, Table
 
 NESTED: Final = ("context", "fields", "item_ids", "propensities", "experiments", "asked", "definition")
 
@@ -39,15 +39,16 @@ class NativeSource(Source):
 
     def read(self, kind: Kind) -> Iterator[Outcome]:
         """Each row as the record it was."""
-        for line, row in self._table.rows():
+        table = self._table
+        for line, row, text in table.rows():
             if isinstance(row, Rejected):
                 yield row
                 continue
             try:
-                yield Read(record_from_row(row, self._table.kind == "jsonl"), line, self.path.name)
+                record = record_from_row(row, table.kind == "jsonl")
+                yield Read(record, line, self.path.name, raw=text)
             except (msgspec.DecodeError, ValueError, RecursionError) as fault:
-                raw = raw_row([str(cell) for cell in row.values()])
-                yield Rejected(line, f"is not a record: {fault}", raw, self.path.name)
+                yield table.rejected(line, f"is not a record: {fault}", row, text)
 
 
 def record_from_row(row: Row, strict: bool) -> Record:
@@ -56,6 +57,9 @@ def record_from_row(row: Row, strict: bool) -> Record:
     Args:
         row: as `write.record_row` made it.
         strict: whether cells have their types already (JSON); otherwise text becomes what the field wants.
+
+    Returns:
+        The record, with its event id.
 
     Raises:
         msgspec.ValidationError: a cell does not fit its field, or `kind` is not a kind of record.

@@ -11,10 +11,11 @@ from contextlib import closing
 import msgspec
 
 from instep.domain import Record
-from instep.files.base import Outcome, Read, Rejected
+from instep.files.base import RAW_LIMIT, Outcome, Read, Rejected
 
 REPLACED = "row replaced by a later one of the same id"
 _RECORD = msgspec.msgpack.Decoder(Record)
+_Row = tuple[float, int, str, str, str, bytes]
 
 
 def content_id(record: Record, occurrence: int = 0) -> str:
@@ -54,7 +55,8 @@ def last_of_each(outcomes: Iterator[Outcome], notes: Counter[str]) -> Iterator[O
         outcomes: rows of items or of users, in the file's order.
         notes: where the rows that were replaced are counted.
     """
-    with closing(_spill("id TEXT UNIQUE, line INT, file TEXT, derived INT, body BLOB")) as spill:
+    columns = "id TEXT UNIQUE, line INT, file TEXT, derived INT, raw TEXT, body BLOB"
+    with closing(_spill(columns)) as spill:
         for outcome in outcomes:
             if isinstance(outcome, Rejected):
                 yield outcome
@@ -62,14 +64,16 @@ def last_of_each(outcomes: Iterator[Outcome], notes: Counter[str]) -> Iterator[O
             read = named(outcome)
             key = getattr(read.record, "item_id", read.record.user_id)
             body = msgspec.msgpack.encode(read.record)
-            row = (key, read.line, read.file, read.derived, body)
+            row = (key, read.line, read.file, read.derived, read.raw[:RAW_LIMIT], body)
             if spill.execute("DELETE FROM rows WHERE id = ?", (key,)).rowcount:
                 notes[REPLACED] += 1
-            spill.execute("INSERT INTO rows (id, line, file, derived, body) VALUES (?, ?, ?, ?, ?)", row)
-        for line, file, derived, body in spill.execute(
-            "SELECT line, file, derived, body FROM rows ORDER BY seq"
+            spill.execute(
+                "INSERT INTO rows (id, line, file, derived, raw, body) VALUES (?, ?, ?, ?, ?, ?)", row
+            )
+        for line, file, derived, raw, body in spill.execute(
+            "SELECT line, file, derived, raw, body FROM rows ORDER BY seq"
         ):
-            yield Read(_RECORD.decode(body), line, file, bool(derived))
+            yield Read(_RECORD.decode(body), line, file, bool(derived), raw)
 
 
 def in_time_order(outcomes: Iterator[Outcome], counted: Callable[[int], None]) -> Iterator[Outcome]:
@@ -82,8 +86,8 @@ def in_time_order(outcomes: Iterator[Outcome], counted: Callable[[int], None]) -
         outcomes: rows in the file's order.
         counted: called with the number of records before the first one is yielded.
     """
-    with closing(_spill("time REAL, line INT, file TEXT, id TEXT, body BLOB")) as spill:
-        batch: list[tuple[float, int, str, str, bytes]] = []
+    with closing(_spill("time REAL, line INT, file TEXT, id TEXT, raw TEXT, body BLOB")) as spill:
+        batch: list[_Row] = []
         total = 0
         for outcome in outcomes:
             if isinstance(outcome, Rejected):
@@ -91,7 +95,8 @@ def in_time_order(outcomes: Iterator[Outcome], counted: Callable[[int], None]) -
                 continue
             record = outcome.record
             body = msgspec.msgpack.encode(msgspec.structs.replace(record, event_id=""))
-            batch.append((record.timestamp, outcome.line, outcome.file, record.event_id, body))
+            raw = outcome.raw[:RAW_LIMIT]
+            batch.append((record.timestamp, outcome.line, outcome.file, record.event_id, raw, body))
             total += 1
             if len(batch) == 1000:
                 _insert(spill, batch)
@@ -108,8 +113,8 @@ def _spill(columns: str) -> sqlite3.Connection:
     return spill
 
 
-def _insert(spill: sqlite3.Connection, batch: list[tuple[float, int, str, str, bytes]]) -> None:
-    spill.executemany("INSERT INTO rows (time, line, file, id, body) VALUES (?, ?, ?, ?, ?)", batch)
+def _insert(spill: sqlite3.Connection, batch: list[_Row]) -> None:
+    spill.executemany("INSERT INTO rows (time, line, file, id, raw, body) VALUES (?, ?, ?, ?, ?, ?)", batch)
 
 
 def _sorted(spill: sqlite3.Connection) -> Iterator[Read]:
@@ -117,15 +122,15 @@ def _sorted(spill: sqlite3.Connection) -> Iterator[Read]:
         Counter()
     )  # identical rows have the same time: only the current time's rows are counted
     now = None
-    for time, line, file, event_id, body in spill.execute(
-        "SELECT time, line, file, id, body FROM rows ORDER BY time, seq"
+    for time, line, file, event_id, raw, body in spill.execute(
+        "SELECT time, line, file, id, raw, body FROM rows ORDER BY time, seq"
     ):
         record = _RECORD.decode(body)
         if event_id:
-            yield Read(msgspec.structs.replace(record, event_id=event_id), line, file, derived=False)
+            yield Read(msgspec.structs.replace(record, event_id=event_id), line, file, False, raw)
             continue
         if time != now:
             now = time
             same.clear()
-        yield Read(msgspec.structs.replace(record, event_id=_hash(body, same[body])), line, file)
+        yield Read(msgspec.structs.replace(record, event_id=_hash(body, same[body])), line, file, True, raw)
         same[body] += 1

@@ -53,7 +53,11 @@ class RejectsFile:
         return cls(source.with_name(source.name + ".rejects.jsonl"))
 
     def add(self, rejected: Rejected) -> None:
-        """Keep one refused row."""
+        """Keep one refused row.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
         try:
             if self._file is None:
                 self._file = self.path.open("wb")

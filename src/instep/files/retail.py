@@ -31,10 +31,10 @@ from pathlib import Path
 
 import msgspec
 
-from instep.domain import ConfigError, Feedback, ItemPut, UserPut, session_user
+from instep.domain import ConfigError, Feedback, ItemPut, Record, UserPut, session_user
 from instep.files import values
 from instep.files.base import Kind, Outcome, Read, Rejected, Source
-from instep.files.tables import Row, Table, raw_row
+from instep.files.tables import Row, Table
 
 COLUMNS = (
     "InvoiceNo",
@@ -70,6 +70,7 @@ class Line(msgspec.Struct, frozen=True):
     """An invoice line that counts: a purchase or a return."""
 
     number: int
+    text: str
     feedback: Feedback
     description: str
     price: float
@@ -106,22 +107,23 @@ class OnlineRetailSource(Source):
         """Items and users are summed up from the lines; bad lines are reported with the events."""
         if kind == "events":
             for line in self._lines(self.notes):
-                yield Read(line.feedback, line.number, self.path.name) if isinstance(line, Line) else line
+                yield self._read(line.feedback, line) if isinstance(line, Line) else line
         else:
             kept = (line for line in self._lines(Counter()) if isinstance(line, Line))
             yield from self._items(kept) if kind == "items" else self._users(kept)
 
+    def _read(self, record: Record, line: Line) -> Read:
+        return Read(record, line.number, self.path.name, raw=line.text)
+
     def _lines(self, notes: Counter[str]) -> Iterator[Line | Rejected]:
-        for number, row in self._table.rows():
+        for number, row, text in self._table.rows():
             if isinstance(row, Rejected):
                 yield row
                 continue
-            row = {name: row[theirs] for name, theirs in self._columns.items()}
             try:
-                line = _line(number, row)
+                line = _line(number, {name: row[theirs] for name, theirs in self._columns.items()}, text)
             except values.BadValue as fault:
-                raw = raw_row([str(cell) for cell in row.values()])
-                yield Rejected(number, str(fault), raw, self.path.name)
+                yield self._table.rejected(number, str(fault), row, text)
                 continue
             if isinstance(line, Line):
                 yield line
@@ -145,7 +147,7 @@ class OnlineRetailSource(Source):
             fields: dict[str, object] = {"price": prices[item_id].most_common(1)[0][0]}
             if titles[item_id]:
                 fields["title"] = titles[item_id].most_common(1)[0][0]
-            yield Read(ItemPut("", item_id, line.feedback.timestamp, fields), line.number, self.path.name)
+            yield self._read(ItemPut("", item_id, line.feedback.timestamp, fields), line)
 
     def _users(self, kept: Iterator[Line]) -> Iterator[Read]:
         first: dict[str, Line] = {}
@@ -159,10 +161,10 @@ class OnlineRetailSource(Source):
             country[user_id] = max(country.get(user_id, (time, line.country)), (time, line.country))
         for user_id, line in first.items():
             record = UserPut("", user_id, line.feedback.timestamp, {"country": country[user_id][1]})
-            yield Read(record, line.number, self.path.name)
+            yield self._read(record, line)
 
 
-def _line(number: int, row: Row) -> Line | str:
+def _line(number: int, row: Row, text: str) -> Line | str:
     """The line as feedback, or the reason for leaving it out."""
     invoice = values.identifier(row["InvoiceNo"], "InvoiceNo").strip()
     code = values.identifier(row["StockCode"], "StockCode").strip().upper()
@@ -191,7 +193,7 @@ def _line(number: int, row: Row) -> Line | str:
         value=abs(quantity),
         context={"invoice": invoice, "price": price},
     )
-    return Line(number, feedback, _text(row["Description"]), price, _text(row["Country"]))
+    return Line(number, text, feedback, _text(row["Description"]), price, _text(row["Country"]))
 
 
 def _text(cell: object) -> str:

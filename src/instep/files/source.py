@@ -39,6 +39,9 @@ def open_source(path: str | Path, format: str = "auto", kind: Kind | None = None
         kind: what a single generic file holds; None finds out from its columns.
         **mapping: for the generic layout, our column name = the file's, e.g. ``item_id="StockCode"``.
 
+    Returns:
+        The source: its items, users and events are read as they are asked for.
+
     Raises:
         ConfigError: there is no such file, its layout is unknown, or a needed column is missing.
 
@@ -59,6 +62,15 @@ def open_mapped(
     mapping: Mapping[str, str] = MappingProxyType({}),
 ) -> Source:
     """`open_source` with the mapping as one argument: a column may be called `path`, `format` or `kind`.
+
+    Args:
+        path: the file or folder.
+        format: as for `open_source`.
+        kind: as for `open_source`.
+        mapping: our column name -> the file's.
+
+    Returns:
+        The source.
 
     Raises:
         ConfigError: as `open_source`.

@@ -85,11 +85,27 @@ class Table:
                 f"{path}, line 1: column {', '.join(sorted(twice))} is there twice; rename one of them"
             )
 
-    def rows(self) -> Iterator[tuple[int, Row | Rejected]]:
-        """Rows with their 1-based line (row number for Parquet), keyed by mapped column name."""
+    def rows(self) -> Iterator[tuple[int, Row | Rejected, str]]:
+        """Rows with their 1-based line (row number for Parquet), keyed by mapped column name.
+
+        Yields:
+            The line, the row, and the row as it stands in the file, without its line end ("" for Parquet).
+        """
         if self.kind == "csv":
             return self._csv_rows()
         return self._json_rows() if self.kind == "jsonl" else self._parquet_rows()
+
+    def rejected(self, line: int, reason: str, row: Row, text: str) -> Rejected:
+        """A row that `rows` gave as a reject: as it stands, or its cells where the file is not text.
+
+        Args:
+            line: as `rows` gave it.
+            reason: what is wrong, starting with the column when one is to blame.
+            row: its cells.
+            text: the row as it stands; "" for Parquet.
+        """
+        raw = text or ",".join(map(str, row.values()))
+        return Rejected(line, reason, raw[:RAW_LIMIT], self.path.name)
 
     def _ours(self, name: str) -> str:
         if name in self._renamed:
@@ -120,7 +136,7 @@ class Table:
                 continue
             if self.path.suffix.lower() != ".tsv":
                 self._delimiter = max(",;\t|", key=line.count)
-            for _, header in csv_records(self.path, self._delimiter):
+            for _, header, _ in csv_records(self.path, self._delimiter):
                 if isinstance(header, Rejected):
                     raise ConfigError(
                         f"{self.path}, line {number}: the header cannot be read: {header.reason}"
@@ -128,21 +144,21 @@ class Table:
                 return header
         raise ConfigError(f"{self.path}: is empty; the first line must name the columns")
 
-    def _csv_rows(self) -> Iterator[tuple[int, Row | Rejected]]:
+    def _csv_rows(self) -> Iterator[tuple[int, Row | Rejected, str]]:
         records = csv_records(self.path, self._delimiter)
         next(records)
         width = len(self.columns)
-        for number, cells in records:
+        for number, cells, text in records:
             if isinstance(cells, Rejected):
-                yield number, cells
+                yield number, cells, text
             elif len(cells) != width:
                 reason = f"has {len(cells)} columns, the header has {width}"
-                yield number, Rejected(number, reason, raw_row(cells), self.path.name)
+                yield number, Rejected(number, reason, text[:RAW_LIMIT], self.path.name), text
             else:
-                yield number, dict(zip(self.columns, cells, strict=True))
+                yield number, dict(zip(self.columns, cells, strict=True)), text
 
     def _json_header(self) -> list[str]:
-        for number, row in self._json_objects():
+        for number, row, _ in self._json_objects():
             if not isinstance(row, Rejected):
                 return list(row)
             if number == 1 and row.raw.lstrip().startswith("["):
@@ -152,14 +168,15 @@ class Table:
                 )
         return []
 
-    def _json_rows(self) -> Iterator[tuple[int, Row | Rejected]]:
-        for number, row in self._json_objects():
-            yield number, row if isinstance(row, Rejected) else {self._ours(key): row[key] for key in row}
+    def _json_rows(self) -> Iterator[tuple[int, Row | Rejected, str]]:
+        for number, row, text in self._json_objects():
+            ours = row if isinstance(row, Rejected) else {self._ours(key): row[key] for key in row}
+            yield number, ours, text
 
-    def _json_objects(self) -> Iterator[tuple[int, Row | Rejected]]:
+    def _json_objects(self) -> Iterator[tuple[int, Row | Rejected, str]]:
         for number, line in lines(self.path):
             if isinstance(line, Rejected):
-                yield number, line
+                yield number, line, line.raw
                 continue
             if not line.strip():
                 continue
@@ -168,7 +185,8 @@ class Table:
                 fault = "" if isinstance(row, dict) else "is not a JSON object"
             except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
                 row, fault = None, f"is not valid JSON: {error}"
-            yield number, Rejected(number, fault, line[:RAW_LIMIT], self.path.name) if fault else row
+            text = line.rstrip("\r\n")
+            yield number, Rejected(number, fault, text[:RAW_LIMIT], self.path.name) if fault else row, text
 
     def _parquet(self) -> Any:
         try:
@@ -181,7 +199,7 @@ class Table:
         except (pa.ArrowException, OSError) as error:
             raise ConfigError(f"{self.path}: is not a Parquet file that can be read: {error}") from error
 
-    def _parquet_rows(self) -> Iterator[tuple[int, Row | Rejected]]:
+    def _parquet_rows(self) -> Iterator[tuple[int, Row | Rejected, str]]:
         import pyarrow as pa
 
         file, number = self._parquet(), 0
@@ -190,7 +208,7 @@ class Table:
                 columns = [_cells(column) for column in batch.columns]
                 for cells in zip(*columns, strict=True):
                     number += 1
-                    yield number, dict(zip(self.columns, cells, strict=True))
+                    yield number, dict(zip(self.columns, cells, strict=True)), ""
         except (pa.ArrowException, OSError) as error:
             raise ConfigError(f"{self.path}: is damaged after row {number}: {error}") from error
 
@@ -204,14 +222,9 @@ def _cells(column: Any) -> list[Any]:
     return cells
 
 
-def raw_row(cells: list[str]) -> str:
-    """Cells as one line again, for a rejects file."""
-    return ",".join(cells)[:RAW_LIMIT]
-
-
 def csv_records(
     path: Path, delimiter: str, quoted: bool = True
-) -> Iterator[tuple[int, list[str] | Rejected]]:
+) -> Iterator[tuple[int, list[str] | Rejected, str]]:
     """Records of a delimited file with the line each starts on; blank lines are passed over.
 
     A quoted field may hold line ends. A record that cannot be parsed, because of a stray quote for instance,
@@ -221,23 +234,32 @@ def csv_records(
         path: the file.
         delimiter: one character.
         quoted: whether ``"`` quotes (False: it is a character like any other).
+
+    Yields:
+        The line, the record's cells, and the record as it stands, without its line end.
     """
     stream = _Rewindable(lines(path))
     for number, line in stream:
         if isinstance(line, Rejected):
-            yield number, line
-        elif not line.strip("\r\n "):
+            yield number, line, line.raw
             continue
-        elif not quoted or '"' not in line:
-            yield number, line.rstrip("\r\n").split(delimiter)
-        else:
-            record = _parsed([line], delimiter)
+        if not line.strip("\r\n "):
+            continue
+        text = line.rstrip("\r\n")
+        if not quoted or '"' not in line:
+            yield number, text.split(delimiter), text
+            continue
+        record = _parsed([line], delimiter)
+        if record is None:
+            rest = _until_the_quotes_match(line, stream)
+            whole = [line, *(more for _, more in rest)]
+            record = _parsed(whole, delimiter)
             if record is None:
-                rest = _until_the_quotes_match(line, stream)
-                record = _parsed([line, *(text for _, text in rest)], delimiter)
-                if record is None:
-                    stream.put_back(rest)
-            yield number, record or Rejected(number, "its quotes do not match", line[:RAW_LIMIT], path.name)
+                stream.put_back(rest)
+            else:
+                text = "".join(whole).rstrip("\r\n")
+        refused = Rejected(number, "its quotes do not match", text[:RAW_LIMIT], path.name)
+        yield number, record or refused, text
 
 
 class _Rewindable:

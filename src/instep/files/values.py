@@ -1,4 +1,7 @@
-"""One cell to one value: what a CSV string, a JSON value or a Parquet value means for each kind of field."""
+"""One cell to one value: what a CSV string, a JSON value or a Parquet value means for each kind of field.
+
+Every function takes the cell as it was read and the name of its column, which an error begins with.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,9 @@ def missing(value: Any) -> bool:
 def identifier(value: Any, column: str) -> str:
     """An id as text. Whole numbers are ids too, also where a table tool wrote them with a decimal point.
 
+    Raises:
+        BadValue: it is empty, or neither text nor a whole number.
+
     >>> identifier(17850, "user_id"), identifier(17850.0, "user_id"), identifier("u 1", "user_id")
     ('17850', '17850', 'u 1')
     """
@@ -46,6 +52,9 @@ def identifier(value: Any, column: str) -> str:
 
 def number(value: Any, column: str) -> float:
     """A finite number, from a number or its decimal text.
+
+    Raises:
+        BadValue: it is none, or not finite.
 
     >>> number("4.5", "value")
     4.5
@@ -66,7 +75,11 @@ def number(value: Any, column: str) -> float:
 
 
 def integer(value: Any, column: str) -> int:
-    """A whole number."""
+    """A whole number.
+
+    Raises:
+        BadValue: it is none, or 2^53 or more.
+    """
     found = number(value, column)
     if not found.is_integer() or abs(found) >= 2**53:
         raise BadValue(column, f"is not a whole number: {_shown(value)}")
@@ -75,6 +88,9 @@ def integer(value: Any, column: str) -> int:
 
 def timestamp(value: Any, column: str) -> float:
     """Seconds since the epoch, from seconds, milliseconds (1e11 and up) or ISO 8601 (UTC if no zone).
+
+    Raises:
+        BadValue: it is empty, no time, or out of range.
 
     >>> timestamp("1260759144", "timestamp"), timestamp(1260759144500, "timestamp")
     (1260759144.0, 1260759144.5)
@@ -104,7 +120,11 @@ def timestamp(value: Any, column: str) -> float:
 
 
 def flag(value: Any, column: str) -> bool:
-    """true or false, also as 1/0 and yes/no."""
+    """true or false, also as 1/0 and yes/no.
+
+    Raises:
+        BadValue: it is neither.
+    """
     if isinstance(value, bool):
         return value
     found = str(value).strip().lower()
@@ -117,6 +137,9 @@ def flag(value: Any, column: str) -> bool:
 
 def names(value: Any, column: str) -> list[str]:
     """A list of names: a JSON list, or text parted by ``|``.
+
+    Raises:
+        BadValue: it is no list, or holds something that is not text.
 
     >>> names("Drama|War", "categories"), names('["Rock, Pop"]', "categories")
     (['Drama', 'War'], ['Rock, Pop'])
@@ -132,7 +155,14 @@ def names(value: Any, column: str) -> list[str]:
 
 
 def mapping(value: Any, column: str) -> dict[str, Any]:
-    """An object: a JSON object as text, or one already read (a Parquet map is a list of pairs)."""
+    """An object: a JSON object as text, or one already read (a Parquet map is a list of pairs).
+
+    Returns:
+        The object, its keys sorted.
+
+    Raises:
+        BadValue: it is none.
+    """
     if isinstance(value, str):
         value = _json(value, column)
     if isinstance(value, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
@@ -143,7 +173,11 @@ def mapping(value: Any, column: str) -> dict[str, Any]:
 
 
 def text(value: Any, column: str) -> str:
-    """Text; numbers are written out."""
+    """Text; numbers are written out.
+
+    Raises:
+        BadValue: it is something else.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -153,6 +187,9 @@ def text(value: Any, column: str) -> str:
 
 def attribute(value: Any, column: str) -> Any:
     """A column Instep has no name for: JSON values stay, plain numbers of CSV become numbers.
+
+    Raises:
+        BadValue: it cannot be kept (see `plain`).
 
     >>> attribute("1995", "year"), attribute("007", "agent"), attribute("1.5", "size")
     (1995, '007', 1.5)
@@ -167,7 +204,11 @@ def attribute(value: Any, column: str) -> Any:
 
 
 def plain(value: Any, column: str) -> Any:
-    """A value that JSON and MessagePack can both hold, or `BadValue`."""
+    """A value that JSON and MessagePack can both hold.
+
+    Raises:
+        BadValue: it is none, also deep inside.
+    """
     if isinstance(value, bool | str) or value is None:
         return value
     if isinstance(value, int):

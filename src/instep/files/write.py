@@ -31,7 +31,15 @@ LOG_COLUMNS: Final = (
 
 
 def write_events(path: Path, records: Iterable[Record]) -> int:
-    """Write the feedback among the records; returns how many rows. The file's suffix says the format."""
+    """Write the feedback among the records; returns how many rows. The file's suffix says the format.
+
+    Args:
+        path: a .csv, .jsonl or .parquet file; replaced when all is written.
+        records: any records.
+
+    Raises:
+        ConfigError: the suffix is another, or the file cannot be written.
+    """
     rows = (
         {name: getattr(record, name) for name in EVENT_COLUMNS}
         for record in records
@@ -41,18 +49,45 @@ def write_events(path: Path, records: Iterable[Record]) -> int:
 
 
 def write_items(path: Path, items: Iterable[Item]) -> int:
-    """Write the catalogue; returns how many rows."""
+    """Write the catalogue; returns how many rows.
+
+    Args:
+        path: as for `write_events`.
+        items: of the catalogue.
+
+    Raises:
+        ConfigError: as for `write_events`.
+    """
     return _write(path, ITEM_COLUMNS, (_item_row(item) for item in items))
 
 
 def write_users(path: Path, users: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
-    """Write users' ids and attributes; returns how many rows."""
+    """Write users' ids and attributes; returns how many rows.
+
+    Args:
+        path: as for `write_events`.
+        users: ids and attributes.
+
+    Raises:
+        ConfigError: as for `write_events`.
+    """
     rows = ({"user_id": user_id, "attributes": dict(fields) or None} for user_id, fields in users)
     return _write(path, USER_COLUMNS, rows)
 
 
 def write_log(path: Path, records: Iterable[Record]) -> int:
-    """Write every record of every kind in order; reading it into an empty folder gives an identical log."""
+    """Write every record of every kind in order; reading it into an empty folder gives an identical log.
+
+    Args:
+        path: as for `write_events`.
+        records: in the log's order.
+
+    Returns:
+        How many rows.
+
+    Raises:
+        ConfigError: as for `write_events`.
+    """
     return _write(path, LOG_COLUMNS, map(record_row, records))
 
 

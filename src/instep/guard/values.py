@@ -90,6 +90,9 @@ def _check_unusual_id(value: object, field: str) -> str:
 def check_user_id(value: object, field: str) -> str:
     """A user id; one that begins with ``session:`` must name a session after it.
 
+    Raises:
+        InvalidRequest: it is no such id.
+
     >>> check_user_id("session:", "user_id")
     Traceback (most recent call last):
     instep.domain.errors.InvalidRequest: user_id: must name a session after 'session:'
@@ -106,6 +109,9 @@ def check_user_id(value: object, field: str) -> str:
 def check_account_id(value: object, field: str) -> str:
     """A user id that is not a session's.
 
+    Raises:
+        InvalidRequest: it is no such id.
+
     >>> check_account_id("session:a", "user_id")
     Traceback (most recent call last):
     instep.domain.errors.InvalidRequest: user_id: must not begin with 'session:', which marks visitors without an account
@@ -119,6 +125,9 @@ def check_account_id(value: object, field: str) -> str:
 
 def check_number(value: object, field: str) -> float:
     """A finite number (no boolean), as a float.
+
+    Raises:
+        InvalidRequest: it is none.
 
     >>> check_number(float("nan"), "value")
     Traceback (most recent call last):
@@ -140,6 +149,9 @@ def check_number(value: object, field: str) -> float:
 
 def check_context_values(value: object, field: str = "context") -> None:
     """A flat dictionary: at most 64 named scalars.
+
+    Raises:
+        InvalidRequest: it is none; names the key.
 
     >>> check_context_values({"device": ["phone"]})
     Traceback (most recent call last):

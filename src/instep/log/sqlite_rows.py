@@ -26,7 +26,13 @@ def corrupt(path: Path, offset: int, found: str) -> LogCorrupt:
 
 
 def row_of(offset: int, record: Record, payload: bytes) -> Row:
-    """The row that stores a record: offset, checksum, payload and the keys it is found by."""
+    """The row that stores a record: offset, checksum, payload and the keys it is found by.
+
+    Args:
+        offset: where it goes.
+        record: what is stored.
+        payload: its encoded form.
+    """
     return (
         offset,
         checksum(offset, payload),

@@ -65,6 +65,9 @@ def explain_event(place: Folder, event_id: str, report: Report) -> Account:
         event_id: the act's.
         report: is told the progress.
 
+    Returns:
+        The account: each step from the act to its number.
+
     Raises:
         ConfigError: there is no such act in the log, or the folder is in use.
     """
@@ -87,6 +90,9 @@ def learned_rewards(place: Folder, report: Report) -> State:
     Args:
         place: a folder that no process has open.
         report: is told the progress.
+
+    Returns:
+        The state; what rewards do not depend on is not in it.
 
     Raises:
         ConfigError: the folder is in use, or has no log yet.
@@ -123,6 +129,9 @@ def best_items(state: State, n: int, least: float) -> list[ItemRate]:
         state: the state.
         n: how many.
         least: only items that were looked at so often.
+
+    Returns:
+        At most `n` of them.
     """
     earned, looked = state.items.earned[: state.n_items].T.astype(float)
     rows = np.flatnonzero((looked > 0) & (looked >= least))

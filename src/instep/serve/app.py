@@ -28,25 +28,23 @@ from instep.domain import (
     UserPut,
     session_user,
 )
-from instep.encode import Encoder
 from instep.files import KINDS, Kind, RejectsFile, Source, open_mapped
-from instep.flow import Certificate, Flow, Settings
-from instep.guard import check_record
-from instep.log import Log, open_log
-from instep.policy import Parameters, Reinforce
-from instep.policy.reinforce import TABLE
+from instep.flow import Certificate
+from instep.guard import check_id, check_record
+from instep.log import open_log
 from instep.serve.config import FILE, Config, load_config
 from instep.serve.encoding import Encoding
 from instep.serve.experiments import Experiments
 from instep.serve.exporting import export_part
 from instep.serve.folder import Folder
+from instep.serve.folder_flow import FolderFlow
 from instep.serve.http.experiments import read_definition
-from instep.serve.http.records import new_id, who
+from instep.serve.http.records import new_id, renamed, who
 from instep.serve.http.settings import HttpSettings
 from instep.serve.importing import Importer, ImportReport
 from instep.serve.metrics import Metrics
 from instep.serve.models import Models, counted_in
-from instep.serve.settings import flow_settings, in_folder
+from instep.serve.settings import flow_settings
 from instep.serve.snapshots import Snapshotter
 from instep.serve.terminal import Report, silent
 from instep.serve.texts import Texts
@@ -231,6 +229,9 @@ class App:
             n: items wanted.
             **details: see `RequestDetails`.
 
+        Returns:
+            The slate; its id joins acts to it. Shorter than `n` when fewer items qualify.
+
         Raises:
             InvalidRequest: a field is wrong; names it.
             Unavailable: the app is closed.
@@ -241,24 +242,72 @@ class App:
         return self.flow.recommend(Context(user_id=who(user_id, session), n=n, **given))
 
     def put_item(self, item_id: str, **fields: Any) -> Receipt:
-        """Create or replace an item; `fields` as `Item` names them, others are kept as attributes."""
+        """Create an item, or replace it whole.
+
+        Args:
+            item_id: its id.
+            **fields: as `Item` names them; others are kept as attributes.
+
+        Returns:
+            Where the record is in the log.
+
+        Raises:
+            InvalidRequest: a field is wrong; names it.
+            Unavailable: it could not be made durable now.
+        """
         return self._store(ItemPut(new_id(), item_id, time.time(), fields))
 
     def patch_item(self, item_id: str, **fields: Any) -> Receipt:
-        """Change some fields of an item; None removes one."""
-        return self._store(ItemPatch(new_id(), item_id, time.time(), fields))
+        """Change some fields of an item; None removes one.
+
+        Returns:
+            Where the record is in the log.
+
+        Raises:
+            NotFound: there is no such item.
+            InvalidRequest: a field is wrong; names it.
+            Unavailable: it could not be made durable now.
+        """
+        known = self.flow.known_item(item_id)
+        return self._store(ItemPatch(new_id(), known.item_id, time.time(), fields))
 
     def remove_item(self, item_id: str) -> Receipt:
-        """Take an item out of the catalogue."""
-        return self._store(ItemRemoval(new_id(), item_id, time.time()))
+        """Take an item out of the catalogue: it is not recommended again unless it is put back.
+
+        Returns:
+            Where the record is in the log.
+
+        Raises:
+            NotFound: there is no such item.
+            Unavailable: it could not be made durable now.
+        """
+        known = self.flow.known_item(item_id)
+        return self._store(ItemRemoval(new_id(), known.item_id, time.time()))
 
     def put_user(self, user_id: str, **fields: Any) -> Receipt:
-        """Set a user's attributes, replacing all that were there."""
+        """Set a user's attributes, replacing all that were there.
+
+        Returns:
+            Where the record is in the log.
+
+        Raises:
+            InvalidRequest: an attribute is wrong; names it.
+            Unavailable: it could not be made durable now.
+        """
         return self._store(UserPut(new_id(), user_id, time.time(), fields))
 
     def merge(self, session: str, user_id: str) -> Receipt:
-        """A visitor logged in: the session's history is now the user's."""
-        return self._store(SessionMerge(new_id(), user_id, session_user(session), time.time()))
+        """A visitor logged in: the session's history is now the user's, and is erased with the user.
+
+        Returns:
+            Where the record is in the log.
+
+        Raises:
+            InvalidRequest: one of the ids is wrong; names it.
+            Unavailable: it could not be made durable now.
+        """
+        visitor = session_user(check_id(session, "session"))
+        return self._store(SessionMerge(new_id(), user_id, visitor, time.time()))
 
     def import_file(
         self,
@@ -280,6 +329,9 @@ class App:
             rejects: where refused rows go; beside the file if None.
             report: is told the progress.
 
+        Returns:
+            What became of the rows.
+
         Raises:
             ConfigError: the file as a whole cannot be read.
         """
@@ -290,7 +342,16 @@ class App:
     def take_in(
         self, source: Source, report: Report = silent, kinds: Collection[Kind] = KINDS
     ) -> ImportReport:
-        """Read an open source into the log; refused rows go beside it."""
+        """Read an open source into the log; refused rows go beside it.
+
+        Args:
+            source: what `instep.files.open_source` gave.
+            report: is told the progress.
+            kinds: what to read of it.
+
+        Returns:
+            What became of the rows.
+        """
         with RejectsFile.beside(source.path) as refused:
             return Importer(self.flow, self._checked, refused, report).run(source, kinds)
 
@@ -306,8 +367,18 @@ class App:
         return export_part(self.flow, Path(path), what, report)
 
     def erase(self, user_id: str) -> Certificate:
-        """Remove a user and everything learned from the user; returns the certificate."""
-        return self.flow.erase(user_id)
+        """Remove a user and everything learned from the user.
+
+        Args:
+            user_id: whom; a visitor is ``session:`` and the session.
+
+        Returns:
+            The certificate.
+
+        Raises:
+            NotFound: there is no record of such a user.
+        """
+        return self.flow.erase(self.flow.known_user(user_id)["user_id"])
 
     def finish_encoding(self, report: Report = silent) -> None:
         """Wait until the language model has read every item."""
@@ -325,7 +396,12 @@ class App:
         return self._encoding
 
     def encode_query(self, text: str, live: str) -> F32:
-        """A query's vector, float32 (d,), by the language model whose vectors are live. Raises `StageError`."""
+        """A query's vector, float32 (d,), by the language model whose vectors are live. Raises `StageError`.
+
+        Args:
+            text: the query.
+            live: the encoder of the live text space, as the state names it.
+        """
         if self._encoding is None:
             raise StageError("no encoder: text search is off (set `encoder` in instep.toml)")
         return np.asarray(self._encoding.encode_for(live, [text])[0], np.float32)
@@ -373,43 +449,11 @@ class App:
         self.close()
 
     def _store(self, record: Record) -> Receipt:
-        (receipt,) = self.flow.observe([record])
+        try:
+            (receipt,) = self.flow.observe([record])
+        except InvalidRequest as error:  # the caller gave fields, not a list of records
+            raise InvalidRequest(error.message, renamed(error.field, at="")) from None
         return receipt
 
     def _checked(self, record: Record) -> Record:
         return check_record(record, time.time(), self.settings.limits)
-
-
-class FolderFlow(Flow):
-    """A flow whose erasure reaches the folder's snapshots, whoever asks for it.
-
-    Args:
-        app: whose folder it is.
-        log: as for `Flow`.
-        settings: as for `Flow`.
-        encoder: as for `Flow`.
-    """
-
-    def __init__(self, app: App, log: Log, settings: Settings, encoder: Encoder | None) -> None:
-        super().__init__(log, settings, encoder)
-        self._app = app
-        self.variants.completed = self._completed
-
-    def _completed(self, policy: str | None, parameters: Parameters) -> Parameters:
-        """An arm's parameters: a taught policy's table is a file of the folder, and no other file."""
-        table = str(parameters.get("table", TABLE))
-        if policy == Reinforce.name and Path(table).name != table:
-            raise ConfigError(f"policy 'reinforce': table: must be a file in the folder, not {table!r}")
-        return in_folder(policy, parameters, self._app.config)
-
-    def encode_query(self, text: str, live: str) -> F32:
-        """A query's vector, by the language model whose vectors are live."""
-        return self._app.encode_query(text, live)
-
-    def erase(self, user_id: str) -> Certificate:
-        """Remove a user. The snapshots go first: a kill in between must not leave one that knows the user."""
-        with self._app.snapshots.stopped():
-            self._app.folder.drop_snapshots()
-            certificate = super().erase(user_id)
-        self._app.models.forget_counts()
-        return certificate

@@ -23,6 +23,9 @@ def open_scorer(section: CausalSection, folder: Path | None, log: Path | None) -
         folder: the instep folder, where versions are.
         log: its log's file; None where it has none.
 
+    Returns:
+        The scorer, ready to be asked.
+
     Raises:
         ConfigError: a package or the model is missing, or the version is none that ranks by titles, or one
             from whose data somebody was erased since.

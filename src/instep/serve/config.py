@@ -123,6 +123,9 @@ def load_config(folder: Path | None = None, overrides: Mapping[str, Any] | None 
         folder: the instep folder; its ``instep.toml`` need not exist.
         overrides: values that win over everything, sections as dictionaries: ``{"serve": {"port": 0}}``.
 
+    Returns:
+        The settings, checked and frozen.
+
     Raises:
         ConfigError: names the file or variable, and the key.
     """

@@ -129,6 +129,9 @@ class Encoding:
             texts: any number.
             kind: items or queries.
 
+        Returns:
+            float32 (len(texts), d), rows of length 1.
+
         Raises:
             StageError: that model is not open (or no longer to be had, until the switch to the wanted one is over).
         """

@@ -72,11 +72,26 @@ class Experiments:
         return self.report(definition.name)
 
     def stop(self, name: str, reason: str = "") -> Report:
-        """End an experiment: everybody is served as usual again. Raises `InvalidRequest` when it has ended."""
+        """End an experiment: everybody is served as usual again. Raises `InvalidRequest` when it has ended.
+
+        Args:
+            name: of the experiment.
+            reason: for the record.
+
+        Returns:
+            What it has shown until now.
+        """
         return self._change(ExperimentChange(_new_id(), name, time.time(), "stop", reason=reason))
 
     def promote(self, name: str, arm: str) -> Report:
         """Give an arm's settings to everybody, and end the experiment if it runs.
+
+        Args:
+            name: of the experiment.
+            arm: whose settings.
+
+        Returns:
+            What it has shown until now.
 
         Raises:
             InvalidRequest: there is no such arm, or one is promoted already.

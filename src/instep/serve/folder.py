@@ -117,6 +117,11 @@ class Folder:
 
 
 def log_file_in(folder: Path, config: Config) -> Path | None:
-    """The SQLite file of a folder's log; None when the log is not one."""
+    """The SQLite file of a folder's log; None when the log is not one.
+
+    Args:
+        folder: the instep folder.
+        config: its settings.
+    """
     scheme, _, name = config.log.url.partition(":///")
     return (folder / name).resolve() if scheme == "sqlite" else None

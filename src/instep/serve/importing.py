@@ -94,7 +94,18 @@ class Importer:
         self._report = report
 
     def run(self, source: Source, kinds: Collection[Kind] = KINDS) -> ImportReport:
-        """Import what a source holds: the catalogue, the users, then the events in time order."""
+        """Import what a source holds: the catalogue, the users, then the events in time order.
+
+        Args:
+            source: what is read.
+            kinds: what to read of it.
+
+        Returns:
+            What became of the rows.
+
+        Raises:
+            ConfigError: the file as a whole cannot be read, or the rejects cannot be written.
+        """
         began = time.monotonic()
         report = ImportReport(source.format)
         notes: Counter[str] = Counter()

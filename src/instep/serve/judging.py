@@ -28,6 +28,9 @@ def margins_of(config: Config, groups: str = "") -> Margins:
         config: the folder's.
         groups: an attribute of users in the place of the configured one.
 
+    Returns:
+        The margins.
+
     >>> margins_of(Config(tune={"gate": {"part": 0.1}}), "region") == Margins(part=0.1, attribute="region")
     True
     """
@@ -47,6 +50,9 @@ def judge_in_folder(
         name: of the version.
         report: is told how far it is.
         groups: an attribute of users in the place of the configured one.
+
+    Returns:
+        The decision, with the numbers that it rests on.
 
     Raises:
         UnknownVersion: there is none of this name.

@@ -102,7 +102,12 @@ class Metrics:
         children[1].inc()
 
     def count_events(self, seconds: float, receipts: Sequence[Receipt]) -> None:
-        """Count acknowledged events, and the time from their check to their acknowledgement."""
+        """Count acknowledged events, and the time from their check to their acknowledgement.
+
+        Args:
+            seconds: how long it took.
+            receipts: one an event; duplicates are counted apart.
+        """
         self._observe.observe(seconds)
         duplicates = sum(receipt.duplicate for receipt in receipts)
         self._events[False].inc(len(receipts) - duplicates)
@@ -110,7 +115,12 @@ class Metrics:
             self._events[True].inc(duplicates)
 
     def count_slate(self, seconds: float, degraded: Sequence[str]) -> None:
-        """Count a slate, the time it took and the optional stages that failed for it."""
+        """Count a slate, the time it took and the optional stages that failed for it.
+
+        Args:
+            seconds: how long it took.
+            degraded: the stages' names.
+        """
         self._recommend.observe(seconds)
         for stage in degraded:
             self._degraded.labels(stage).inc()

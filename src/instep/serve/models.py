@@ -14,7 +14,7 @@ import msgspec
 from instep.domain import ConfigError
 from instep.log import Log, LogReader, SqliteLog
 from instep.tune.registry import BASE, Registry, Version, check_whole
-from instep.tune.version import read_json
+from instep.tune.version import read_json, told
 
 EVERY_SECONDS: Final = 1.0
 POINTS: Final = 400
@@ -109,6 +109,9 @@ class Models:
             name: which.
             anyway: although the gate refused it, or was not asked.
 
+        Returns:
+            All versions as they stand now.
+
         Raises:
             UnknownVersion: there is none of this name.
             ConfigError: it may not serve; says why.
@@ -129,6 +132,9 @@ class Models:
 
     def roll_back(self) -> ModelList:
         """Exchange the live version and the one before it.
+
+        Returns:
+            All versions as they stand now.
 
         Raises:
             ConfigError: there is nothing to go back to, or it may not serve any more.
@@ -236,7 +242,7 @@ class Models:
             return None
         found: dict[str, Any] | None = read_json(path, dict[str, Any])
         if found is None:
-            raise ConfigError(f"{path}: is corrupt; delete it")
+            raise ConfigError(f"{told(path)}: is corrupt; delete it")
         return found
 
     def _records(self, version: Version) -> int:

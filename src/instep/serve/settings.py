@@ -60,7 +60,13 @@ def flow_settings(config: Config) -> Settings:
 
 
 def in_folder(policy: str | None, parameters: Parameters, config: Config) -> Parameters:
-    """A policy's parameters; a taught policy's table is looked up in the folder."""
+    """A policy's parameters; a taught policy's table is looked up in the folder.
+
+    Args:
+        policy: its name; None where none is named.
+        parameters: as they are configured.
+        config: of the folder.
+    """
     if policy != Reinforce.name or config.folder is None:
         return dict(parameters)
     return {**parameters, "table": str(config.folder / str(parameters.get("table", TABLE)))}

@@ -48,7 +48,12 @@ class Reader:
         return self.encoder.name
 
     def notice(self, catalogue: Catalogue, item_id: str) -> None:
-        """Have an item read if the vector that it has is not that of its present text."""
+        """Have an item read if the vector that it has is not that of its present text.
+
+        Args:
+            catalogue: where the item and the hash of its vector are looked up.
+            item_id: of an item that was put or changed.
+        """
         item = catalogue.item(item_id)
         if item is None:
             return
@@ -87,7 +92,12 @@ class Readers:
         return list(self._open.values())
 
     def open(self, name: str, catalogue: Catalogue) -> Reader:
-        """The model that a configuration names, opened unless it is open. Raises what `open_encoder` raises."""
+        """The model that a configuration names, opened unless it is open. Raises what `open_encoder` raises.
+
+        Args:
+            name: as `open_encoder` takes it; ``auto`` looks at the catalogue.
+            catalogue: whose items it will read.
+        """
         name = self._chosen(catalogue) if name == "auto" else name
         for encoder, opens in self._opens.items():
             if opens == name and encoder in self._open:
@@ -101,7 +111,12 @@ class Readers:
         return reader
 
     def find(self, encoder: str, catalogue: Catalogue) -> Reader | None:
-        """The model of an encoder by its own name, opened if it can be; None when nothing here opens it."""
+        """The model of an encoder by its own name, opened if it can be; None when nothing here opens it.
+
+        Args:
+            encoder: the name that its vectors bear.
+            catalogue: whose items it will read.
+        """
         names = [self._opens[encoder]] if encoder in self._opens else []
         names += ["english"] + (["multilingual"] if multilingual_installed() else [])
         before = set(self._open)

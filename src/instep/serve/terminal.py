@@ -44,7 +44,12 @@ class Terminal:
             console.print(text, markup=False)
 
     def result(self, text: str, **fields: Any) -> None:
-        """The outcome: as text for people, as one JSON object for machines."""
+        """The outcome: as text for people, as one JSON object for machines.
+
+        Args:
+            text: for people.
+            **fields: of the JSON object.
+        """
         click.echo(msgspec.json.encode(fields).decode() if self.json else text)
 
     def fail(self, message: str) -> None:

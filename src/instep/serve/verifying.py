@@ -90,7 +90,12 @@ def repair_folder(place: Folder) -> str:
 
 
 def log_file(place: Folder, config: Config) -> Path:
-    """The log's file. Raises `ConfigError` when the log is not a file, or there is none yet."""
+    """The log's file. Raises `ConfigError` when the log is not a file, or there is none yet.
+
+    Args:
+        place: the folder.
+        config: its settings.
+    """
     file = place.log_file(config)
     if file is None:
         raise ConfigError(f"{config.log.url}: only a log in a file can be verified")

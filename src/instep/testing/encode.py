@@ -40,6 +40,7 @@ class EncoderContract(ABC):
         """The encoder under test; the same object may be returned again."""
 
     def test_rows_are_finite_unit_vectors_whatever_the_text(self) -> None:
+        """Empty, very long, foreign and broken texts, too: whoever multiplies rows need not look at them first."""
         encoder = self.make()
         for kind in ("item", "query"):
             vectors = encoder.encode(TEXTS, kind)
@@ -49,10 +50,12 @@ class EncoderContract(ABC):
             np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
 
     def test_no_texts_give_no_rows(self) -> None:
+        """But rows of the right width."""
         encoder = self.make()
         assert encoder.encode([]).shape == (0, encoder.dimensions)
 
     def test_the_same_text_gives_the_same_bytes_alone_and_in_any_batch(self) -> None:
+        """A vector is kept under its text: what else was in the batch must not show in it."""
         encoder = self.make()
         for kind in ("item", "query"):
             together = encoder.encode(TEXTS, kind)
@@ -62,6 +65,7 @@ class EncoderContract(ABC):
             assert backwards[::-1].tobytes() == together.tobytes()
 
     def test_the_same_text_gives_the_same_bytes_from_several_threads(self) -> None:
+        """Queries are encoded while items are."""
         encoder = self.make()
         expected = encoder.encode(TEXTS).tobytes()
         with ThreadPoolExecutor(2) as pool:
@@ -69,12 +73,14 @@ class EncoderContract(ABC):
         assert results == [expected] * 2
 
     def test_a_second_encoder_of_the_same_name_gives_the_same_bytes(self) -> None:
+        """Vectors outlive the process, under the name of what made them."""
         first, second = self.make(), self.make()
         assert first.name == second.name
         assert first.name
         assert first.encode(TEXTS).tobytes() == second.encode(TEXTS).tobytes()
 
     def test_different_texts_get_different_vectors(self) -> None:
+        """An encoder that says the same of everything keeps every other law."""
         encoder = self.make()
         tea, film = encoder.encode(["tea", "Toy Story. Animation, Children"])
         assert float(tea @ film) < 0.999

@@ -44,6 +44,7 @@ class LearnerContract(ABC):
         """Bytes that the learner keeps."""
 
     def test_it_learns_before_its_first_event(self) -> None:
+        """Whatever kind of record comes first."""
         untouched = self.digest(self.make())
         for record in records():
             learner = self.make()
@@ -52,6 +53,7 @@ class LearnerContract(ABC):
                 assert self.digest(learner) != untouched
 
     def test_the_same_records_give_the_same_state_whatever_the_clock_says(self) -> None:
+        """To the bit, also for records that come twice: what makes a replay exact."""
         first, second = self.make(), self.make()
         for record in records() * 2:
             first.learn_one(record)
@@ -61,6 +63,7 @@ class LearnerContract(ABC):
         assert self.digest(first) == self.digest(second)
 
     def test_a_record_is_left_as_it_was(self) -> None:
+        """Others read the same object."""
         learner = self.make()
         for record in records():
             before = msgspec.msgpack.encode(record)
@@ -68,6 +71,7 @@ class LearnerContract(ABC):
             assert msgspec.msgpack.encode(record) == before
 
     def test_what_happens_to_a_record_later_changes_nothing(self) -> None:
+        """What a learner keeps of a record is its own."""
         learner = self.make()
         mine = records()
         for record in mine:
@@ -82,6 +86,7 @@ class LearnerContract(ABC):
         assert self.digest(learner) == before
 
     def test_one_busy_user_takes_bounded_memory(self) -> None:
+        """Twice as many acts of one user do not take twice the memory."""
         learner = self.make()
         sizes = [self.size(learner)]
         for turn in range(2):

@@ -83,12 +83,14 @@ class LogContract(ABC):
             yield log
 
     def test_a_new_log_is_empty(self, log: Log) -> None:
+        """Appending nothing leaves it so."""
         assert log.end == 0
         assert list(log.read()) == []
         assert log.append([]) == []
         assert log.end == 0
 
     def test_every_kind_of_record_is_read_as_it_was_written(self, log: Log) -> None:
+        """In the order in which they were appended, at offsets 0, 1, 2 ..."""
         receipts = log.append(ONE_OF_EACH)
         assert [(r.event_id, r.offset, r.duplicate) for r in receipts] == [
             (record.event_id, offset, False) for offset, record in enumerate(ONE_OF_EACH)
@@ -98,6 +100,7 @@ class LogContract(ABC):
         assert log.size_bytes > 0
 
     def test_read_takes_the_half_open_range(self, log: Log) -> None:
+        """Ranges beyond the end, and empty ones, are no errors."""
         log.append([click(f"e{n}") for n in range(10)])
         assert [entry.offset for entry in log.read(3, 6)] == [3, 4, 5]
         assert [entry.offset for entry in log.read(8)] == [8, 9]
@@ -105,6 +108,7 @@ class LogContract(ABC):
         assert list(log.read(10)) == list(log.read(5, 5)) == list(log.read(7, 3)) == []
 
     def test_an_iterator_keeps_the_prefix_it_started_with(self, log: Log) -> None:
+        """What is appended meanwhile is not in it."""
         log.append([click(f"e{n}") for n in range(5)])
         entries = log.read()
         assert next(entries).offset == 0
@@ -114,6 +118,7 @@ class LogContract(ABC):
     def test_a_repeated_event_id_is_acknowledged_with_the_first_offset_and_not_applied(
         self, log: Log
     ) -> None:
+        """Within a batch and across batches, whatever else the record says."""
         seen: list[Entry] = []
         log.subscribe(seen.extend)
         first = log.append([click("a"), click("b"), click("a", "user-2")])
@@ -125,6 +130,7 @@ class LogContract(ABC):
         assert log.end == 3
 
     def test_subscribers_have_applied_a_record_before_its_acknowledgement(self, log: Log) -> None:
+        """So that whoever has the acknowledgement reads what was written."""
         seen: list[int] = []
         log.subscribe(lambda entries: seen.extend(entry.offset for entry in entries))
         future = log.submit([click("a"), click("b")])
@@ -134,6 +140,7 @@ class LogContract(ABC):
         assert seen == [0, 1, 2]
 
     def test_subscribers_get_what_a_replay_gets(self, log: Log) -> None:
+        """Records as they are stored, not the caller's objects."""
         seen: list[Entry] = []
         log.subscribe(seen.extend)
         fields: dict[str, Any] = {"categories": ("a", "b")}
@@ -145,6 +152,7 @@ class LogContract(ABC):
         assert seen[0].record.fields == {"categories": ["a", "b"]}
 
     def test_a_subscriber_may_submit_and_read_but_not_wait_for_itself(self, log: Log) -> None:
+        """Waiting would never end, so it is refused."""
         later = []
         raised = []
 
@@ -166,6 +174,8 @@ class LogContract(ABC):
         assert [entry.record.event_id for entry in log.read()] == ["a", "b"]
 
     def test_a_subscriber_that_raises_stops_the_log_loudly(self, log: Log) -> None:
+        """What was stored stays; nothing more is accepted, and every refusal says why."""
+
         def apply(entries: Sequence[Entry]) -> None:
             if entries[0].record.event_id == "bad":
                 raise ArithmeticError("the learner broke")
@@ -182,6 +192,7 @@ class LogContract(ABC):
         assert [entry.record.event_id for entry in log.read()] == ["good", "bad"]
 
     def test_a_record_that_could_not_be_read_again_is_refused_with_its_whole_batch(self, log: Log) -> None:
+        """Before anything of it is stored."""
         bad: list[Record] = [
             Feedback("x", "u", "i", "yesterday"),  # type: ignore[arg-type]
             ItemPut("x", "i", 1.0, {"size": 2**70}),
@@ -198,12 +209,14 @@ class LogContract(ABC):
         assert log.append([click("fine")])[0].offset == 0
 
     def test_read_user_gives_that_user_only(self, log: Log) -> None:
+        """Not those whose ids begin alike, and nobody for the empty id."""
         log.append([*ONE_OF_EACH, click("a", "u"), click("b", "uu"), click("c", "u\0")])
         assert [e.record.event_id for e in log.read_user("u")] == ["f", "s", "w", "x", "m", "a"]
         assert [e.record.event_id for e in log.read_user("uu")] == ["b"]
         assert list(log.read_user("nobody")) == list(log.read_user("")) == []
 
     def test_erase_removes_the_users_records_and_reuses_no_offset(self, log: Log) -> None:
+        """The event ids may be used again."""
         log.append([click(f"e{n}", f"user-{n % 3}") for n in range(9)])
         assert log.erase(["user-2", "user-1", "nobody", ""]) == 6
         assert [entry.offset for entry in log.read()] == [0, 3, 6]
@@ -214,6 +227,7 @@ class LogContract(ABC):
         assert log.erase([]) == 0
 
     def test_erase_takes_merged_sessions_along(self, log: Log) -> None:
+        """Also those merged into a session that was merged itself."""
         log.append(
             [
                 click("a", session_user("s")),
@@ -228,6 +242,7 @@ class LogContract(ABC):
         assert [entry.record.event_id for entry in log.read()] == ["e", "f"]
 
     def test_concurrent_writers_get_one_order_and_every_record_once(self, log: Log) -> None:
+        """Each writer's records in the order in which it wrote them."""
         seen: list[Entry] = []
         log.subscribe(seen.extend)
         offsets: dict[str, list[int]] = {f"w{n}": [] for n in range(6)}
@@ -251,6 +266,7 @@ class LogContract(ABC):
             assert mine == sorted(mine) == [entry.offset for entry in log.read_user(name)]
 
     def test_readers_see_a_growing_prefix_while_others_write_and_erase(self, log: Log) -> None:
+        """No reader sees a gap that no erasure made."""
         done = threading.Event()
         failures: list[str] = []
 
@@ -275,6 +291,7 @@ class LogContract(ABC):
         assert failures == []
 
     def test_a_closed_log_refuses_writes(self, log: Log) -> None:
+        """What was submitted before is stored. Closing twice is no error."""
         future = log.submit([click("a")])
         log.close()
         log.close()
@@ -283,6 +300,7 @@ class LogContract(ABC):
             log.append([click("b")])
 
     def test_a_reopened_log_is_the_same_log(self, tmp_path: Path) -> None:
+        """Its end, its erasures and its event ids, too."""
         if not self.durable:
             pytest.skip("this log does not outlive the process")
         with closing(self.open(tmp_path)) as log:

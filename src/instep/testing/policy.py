@@ -42,6 +42,7 @@ class PolicyContract(ABC):
 
     @pytest.mark.parametrize("k", [1, 3, CANDIDATES])
     def test_a_slate_has_as_many_distinct_places_as_asked_for(self, k: int) -> None:
+        """With a propensity above 0 for each, and the scores are left as they were."""
         policy = self.make()
         scores = self.scores(policy)
         before = scores.tobytes()
@@ -54,6 +55,7 @@ class PolicyContract(ABC):
         assert scores.tobytes() == before
 
     def test_the_same_seed_gives_the_same_slate(self) -> None:
+        """And the same propensities: a replay chooses again what was chosen."""
         policy = self.make()
         scores = self.scores(policy)
         for seed in (0, 1, 2**63 - 1):
@@ -77,6 +79,7 @@ class PolicyContract(ABC):
             assert abs(seen[slate] / SEEDS - probability) <= STANDARD_ERRORS * error + 1e-9, slate
 
     def test_what_it_chose_is_as_likely_afterwards_as_it_said(self) -> None:
+        """`propensities`, asked of a slate, gives what `choose` gave with it."""
         policy = self.make()
         scores = self.scores(policy)
         for seed in range(10):
@@ -86,6 +89,7 @@ class PolicyContract(ABC):
             assert np.abs(policy.propensities(scores, places) - propensities).max() <= allowed
 
     def test_a_score_that_is_not_finite_comes_after_all_others(self) -> None:
+        """And still has a propensity."""
         policy = self.make()
         for bad in (np.nan, np.inf, -np.inf):
             scores = self.scores(policy)
@@ -96,6 +100,7 @@ class PolicyContract(ABC):
                 assert ((propensities > 0) & (propensities <= 1)).all()
 
     def test_one_candidate_is_certain(self) -> None:
+        """Its propensity is 1."""
         policy = self.make()
         places, propensities = policy.choose(self.scores(policy, 1), 1, 9)
         assert (places.tolist(), propensities.tolist()) == ([0], [1.0])

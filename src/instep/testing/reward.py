@@ -27,6 +27,7 @@ class RewardContract(ABC):
         """The reward under test."""
 
     def test_every_act_has_a_finite_reward(self) -> None:
+        """Of every type, with and without a value."""
         reward = self.make()
         for kind in (*DEFAULT_REWARDS, "a type of a plugin"):
             for value in VALUES:
@@ -35,12 +36,14 @@ class RewardContract(ABC):
                     assert math.isfinite(number), (kind, value, usual)
 
     def test_it_depends_on_nothing_but_the_act_and_what_was_usual(self) -> None:
+        """Not on what was asked before."""
         reward = self.make()
         acts = [Feedback(f"e{k}", "u", "i", 1e9, kind, 4.0) for k, kind in enumerate(DEFAULT_REWARDS)]
         first = [reward.reward(act, USUALS[0]) for act in acts]
         assert [reward.reward(act, USUALS[0]) for act in reversed(acts)] == first[::-1]
 
     def test_who_turns_an_item_down_did_not_want_it(self) -> None:
+        """Refusals are below zero, what shows interest above."""
         reward = self.make()
         for kind in ("dislike", "skip"):
             assert reward.reward(Feedback("e", "u", "i", 1e9, kind), USUALS[0]) < 0

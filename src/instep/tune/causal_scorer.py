@@ -76,12 +76,22 @@ class CausalScorer:
         return self._settings.top
 
     def prepare(self, state: State, context: Context, items: NDArray[np.int32]) -> Callable[[], None] | None:
-        """Note the titles; what comes back asks the language model. None for users whom it does not serve."""
+        """Note the titles; what comes back asks the language model. None for users whom it does not serve.
+
+        Args:
+            state: held still while this runs; what comes back does not read it.
+            context: the request.
+            items: int32 (n,), the candidates' numbers, best first.
+
+        Returns:
+            What to run before `score` is asked; None when there is nothing to ask.
+        """
         question = self._question(state, context, items)
         if question is None or not context.request_id:
             return None
 
         def work() -> None:
+            """Ask, and keep the answer for `score`; None where the deadline passed."""
             try:
                 values = self._answer(question)
             except StageError:
@@ -96,6 +106,14 @@ class CausalScorer:
 
     def score(self, state: State, context: Context, items: NDArray[np.int32]) -> F32:
         """Log-odds to be added, float32 (n,).
+
+        Args:
+            state: held still while this runs.
+            context: the request.
+            items: int32 (n,), the candidates' numbers.
+
+        Returns:
+            float32 (n,), of mean 0 over the titles that are known; all 0 for users whom it does not serve.
 
         Raises:
             StageError: the language model took longer than the deadline.
@@ -180,6 +198,9 @@ def causal_scorer(model: str, settings: CausalSettings) -> CausalScorer:
     Args:
         model: as `instep.tune.causal_models.open_causal` takes it.
         settings: how the scorer works.
+
+    Returns:
+        The scorer, ready to be asked.
 
     Raises:
         ConfigError: a package or the model is missing.

@@ -42,6 +42,7 @@ from instep.tune.version import (
     read_json,
     replace_json,
     sync,
+    told,
     write_json,
 )
 
@@ -111,7 +112,9 @@ class Registry:
         path = self.path(name) / "version.json"
         version = read_json(path, Version)
         if version is None or version.name != name:
-            raise ConfigError(f"{path}: is corrupt; delete the folder {path.parent.name}, or restore it")
+            raise ConfigError(
+                f"{told(path)}: is corrupt; delete the folder {path.parent.name}, or restore it"
+            )
         return version
 
     def path(self, name: str) -> Path:
@@ -123,7 +126,7 @@ class Registry:
         folder = self.folder / name
         if not is_version(name) or not folder.is_dir():
             have = ", ".join(self.names()[-8:]) or "there are none yet"
-            raise UnknownVersion(f"{name!r} is no version of {self.folder} ({have})")
+            raise UnknownVersion(f"{name!r} is no version of this folder ({have})")
         return folder
 
     @contextmanager
@@ -177,7 +180,9 @@ class Registry:
         path = self.folder / "live.json"
         found = read_json(path, Standing, missing=Standing())
         if found is None:
-            raise ConfigError(f"{path}: is corrupt; delete it, and promote the version that is to serve")
+            raise ConfigError(
+                f"{told(path)}: is corrupt; delete it, and promote the version that is to serve"
+            )
         return found
 
     @property
@@ -199,9 +204,7 @@ class Registry:
         version, folder = self.get(name), self.path(name)
         check_files(folder)
         if hash_of(folder) != version.hash:
-            raise ConfigError(
-                f"{name}: corrupt: its files in {folder} do not match its hash; it cannot serve"
-            )
+            raise ConfigError(f"{name}: corrupt: its files do not match its hash; it cannot serve")
 
     def verdict(self, name: str) -> Verdict | None:
         """What the gate said of a version; None when it was not asked.
@@ -214,11 +217,21 @@ class Registry:
             return None
         found = read_json(path, Verdict)
         if found is None:
-            raise ConfigError(f"{path}: is corrupt; have the gate judge {name} again")
+            raise ConfigError(f"{told(path)}: is corrupt; have the gate judge {name} again")
         return found
 
     def write(self, name: str, file: str, content: Any) -> None:
-        """Put gate.json or shadow.json beside a version's weights, at once and whole."""
+        """Put gate.json or shadow.json beside a version's weights, at once and whole.
+
+        Args:
+            name: of the version.
+            file: ``gate.json`` or ``shadow.json``.
+            content: what becomes JSON.
+
+        Raises:
+            UnknownVersion: there is none of this name.
+            ConfigError: it cannot be written.
+        """
         path = self.path(name) / file
         if file not in NOTES:
             raise ValueError(f"{file} is not written after a version is made")
@@ -278,7 +291,7 @@ class Registry:
         with self._locked():
             now = self.standing
             if now.live == now.previous:
-                raise ConfigError(f"{self.folder}: nothing was promoted, so there is nothing to roll back")
+                raise ConfigError("nothing was promoted, so there is nothing to roll back")
             if now.previous:
                 if records_now is not None:
                     check_whole(self.get(now.previous), records_now)

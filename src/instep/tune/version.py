@@ -118,7 +118,7 @@ def check_files(folder: Path) -> None:
     """
     for path in sorted(folder.rglob("*")):
         if path.is_symlink():
-            raise ConfigError(f"{path}: is a link; a version holds its files itself")
+            raise ConfigError(f"{path.relative_to(folder)}: is a link; a version holds its files itself")
         if path.is_dir():
             continue
         if path.name in LEFTOVERS:
@@ -165,8 +165,21 @@ def flat(version: Version) -> dict[str, Any]:
     return flat
 
 
+def told(path: Path) -> str:
+    """A file of a version as messages name it. They are read over HTTP, too, where the server's folders concern nobody.
+
+    >>> told(Path("/srv/shop.instep/models/v0003/gate.json"))
+    'v0003/gate.json'
+    """
+    return f"{path.parent.name}/{path.name}"
+
+
 def read_json(path: Path, kind: type[T], missing: T | None = None) -> T | None:
-    """A file's content; None when it is damaged, `missing` when it is not there."""
+    """A file's content; None when it is damaged, `missing` when it is not there.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
@@ -174,15 +187,20 @@ def read_json(path: Path, kind: type[T], missing: T | None = None) -> T | None:
     except msgspec.DecodeError:
         return None
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise ConfigError(f"{told(path)}: cannot be read: {error.strerror or error}") from error
 
 
 def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file for people to read, too: indented."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
 
 
 def replace_json(path: Path, content: Any) -> None:
-    """Write a JSON file so that readers see the old one or the new one, whatever happens."""
+    """Write a JSON file so that readers see the old one or the new one, whatever happens.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
     partial_path = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write_json(partial_path, content)
@@ -190,10 +208,11 @@ def replace_json(path: Path, content: Any) -> None:
         partial_path.replace(path)
         sync(path.parent)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise ConfigError(f"{told(path)}: cannot be written: {error.strerror or error}") from error
 
 
 def sync(path: Path) -> None:
+    """Have a file or a directory on disk before going on."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -87,6 +87,7 @@ def test_many_items_are_stored_or_none(client: httpx.Client) -> None:
         ({"user_id": "u", "filter": "(" * 2048}, "filter"),
         ({"user_id": "u", "filter": "[1,2].all(a, [1,2] . // loop\n all (b, true))"}, "filter"),
         ({"user_id": "u", "filter": "item.title.matches('[')"}, "filter"),
+        ({"user_id": "u", "filter": "item.prise < 5.0"}, "filter"),
         ({"user_id": "u", "exclude": "i1"}, "exclude"),
         ({"user_id": "u", "exclude": ["i1", ""]}, "exclude[1]"),
         ({"user_id": "u", "context": {"a": None}}, "context.a"),
@@ -100,7 +101,9 @@ def test_a_wrong_request_for_a_slate_is_refused_by_the_name_of_its_field(
     assert (answer.status_code, answer.json().get("field")) == (422, field), answer.text
 
 
-@pytest.mark.parametrize("filter_", ["1 / 0 > 1", "-9223372036854775808 - 1 > 0", "item.none > 3"])
+@pytest.mark.parametrize(
+    "filter_", ["1 / 0 > 1", "-9223372036854775808 - 1 > 0", "has(item.none) && item.none > 3"]
+)
 def test_items_on_which_a_filter_cannot_be_evaluated_do_not_qualify(
     client: httpx.Client, filter_: str
 ) -> None:

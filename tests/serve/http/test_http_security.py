@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import io
 import json
@@ -137,6 +138,20 @@ def test_a_body_that_is_too_large_is_refused_whether_announced_or_not(serving: A
         assert client.post("/v1/events", content=chunks, headers=kind).status_code == 413
         fits = json.dumps(EVENT).encode().ljust(1000)
         assert client.post("/v1/events", content=fits, headers=kind).status_code == 200
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "gzip, identity"])
+def test_a_compressed_body_is_refused_and_told_what_is_read(client: httpx.Client, coding: str) -> None:
+    before = client.get("/health/ready").json()["end"]
+    kind = {"content-type": "application/json", "content-encoding": coding}
+    for body in (gzip.compress(json.dumps(EVENT).encode()), json.dumps(EVENT).encode()):
+        answer = client.post("/v1/events", content=body, headers=kind)
+        assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "Content-Encoding read is identity" in answer.json()["detail"]
+    assert client.get("/health/ready").json()["end"] == before
+    plain = {**kind, "content-encoding": "Identity"}
+    assert client.post("/v1/events", json=EVENT, headers=plain).status_code == 200
 
 
 def test_a_body_that_does_not_arrive_is_not_waited_for(serving: Any) -> None:

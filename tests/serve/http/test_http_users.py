@@ -41,6 +41,18 @@ def test_two_spellings_of_one_name_are_one_user_everywhere(client: httpx.Client)
     assert client.delete("/v1/users/Zoe%CC%88").json()["records"] == 2
 
 
+def test_who_was_only_shown_slates_is_known_can_be_exported_and_erased(client: httpx.Client) -> None:
+    client.post("/v1/recommendations", json={"user_id": "looker"})
+    client.post("/v1/events", json={"user_id": "other", "item_id": "i1"})  # the slate is stored before it
+    address = "/v1/users/looker"
+    assert client.get(address).json() == {"user_id": "looker", "attributes": {}, "events": 0}
+    assert client.get(address + "/history").json() == {"items": []}
+    (shown,) = client.get(address + "/export").text.splitlines()
+    assert json.loads(shown)["kind"] == "impression"
+    assert client.delete(address).json()["records"] == 1
+    assert client.delete(address).status_code == 404
+
+
 def test_an_erased_user_is_gone_and_the_certificate_says_what_went(client: httpx.Client) -> None:
     for item in ("i1", "i2"):
         client.post("/v1/events", json={"user_id": "zoe/ü", "item_id": item, "type": "click"})

@@ -182,7 +182,7 @@ def _read_table(path: Path, choices: Choices) -> Float64:
     file = Table(path)
     if absent := sorted({"item_id", "position", "probability"} - set(file.columns)):
         raise ConfigError(f"{path}: column {', '.join(absent)} is missing")
-    for line, row in file.rows():
+    for line, row, _ in file.rows():
         if isinstance(row, Rejected):
             raise ConfigError(f"{path}, line {line}: {row.reason}")
         item, position = str(row["item_id"]), str(row["position"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 import msgspec
 
-from instep.domain import InvalidRequest
 from instep.serve.cli import folder_argument, with_terminal
 from instep.serve.terminal import Terminal
 
@@ -34,8 +33,6 @@ def command(folder: str, user: str, session: bool, yes: bool, terminal: Terminal
         click.confirm(f"Erase {user} from {folder}? This cannot be undone", abort=True, err=True)
     user_id = f"session:{user}" if session else user
     with terminal.progress() as report, open_app(folder, report, create=False) as app:
-        if app.flow.user(user_id) is None:
-            raise InvalidRequest(f"there is no user {user} in {folder}", "user")
         certificate = msgspec.to_builtins(app.erase(user_id))
     text = "\n".join(f"{name}: {value}" for name, value in certificate.items())
     terminal.result(f"Erased.\n{text}", **certificate)

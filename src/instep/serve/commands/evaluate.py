@@ -108,6 +108,9 @@ def candidate_config(folder: Path, policy: str) -> Config:
         folder: whose settings hold where the candidate's file says nothing.
         policy: a TOML file in the form of instep.toml, or the name of a policy.
 
+    Returns:
+        The settings that the candidate would serve with.
+
     Raises:
         ConfigError: there is no such file, or a setting in it is wrong; names it.
     """
@@ -136,6 +139,6 @@ def _choices(path: Path, policy: str, given: dict[str, Any], report: Report) -> 
     unused = [name for name in ("since", "until", "surface") if given[name] is not None]
     if unused or given["types"]:
         name = (unused or ["type"])[0]
-        raise ConfigError(f"--{name}: is for a folder; {path} is read whole")
+        raise click.UsageError(f"--{name}: is for a folder; {path} is read whole")
     choices = read_choices(path, lambda rows: report("Reading", rows, None, "rows"))
     return judged_choices(choices, candidate_table(choices, policy))

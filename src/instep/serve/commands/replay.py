@@ -27,6 +27,7 @@ from instep.evaluate import (
 )
 from instep.evaluate.freshness import Curves, freshness
 from instep.evaluate.instep import Instep
+from instep.evaluate.read import positive_filter
 from instep.evaluate.replay import check
 from instep.evaluate.report import Extras, write_report
 from instep.evaluate.systems import ALL, INSTEP, SYSTEMS, make_system, system_names
@@ -44,12 +45,26 @@ def _names(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str,
         raise click.BadParameter(str(error)) from None
 
 
+def _positive(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    try:
+        positive_filter(value)
+    except ConfigError as error:
+        raise click.UsageError(str(error), ctx) from None
+    return value
+
+
 def _options(function: F) -> F:
     """The options of the protocol, in the order of docs/replay.md."""
     for option in reversed(
         (
             click.option("--items", type=_FILE, help="The catalogue: ids, titles, categories ..."),
-            click.option("--positive", default="", metavar="EXPR", help="Which events count: 'value >= 4'."),
+            click.option(
+                "--positive",
+                default="",
+                metavar="EXPR",
+                callback=_positive,
+                help="Which events count: 'value >= 4'.",
+            ),
             click.option("--repeat", is_flag=True, help="Consumed items are candidates, too."),
             click.option(
                 "--k", type=click.IntRange(1, 1000), default=10, show_default=True, help="Slate length."
@@ -117,9 +132,10 @@ def command(
     """
     selection = Selection(**{field.name: given.pop(field.name) for field in fields(Selection)})
     options = Options(**given)
+    if options.delay and options.delay_items:
+        raise click.UsageError("give --delay or --delay-items, not both")
     stream = _stream(events, selection, terminal)
-    for name in BASELINES.keys() & set(names):
-        check(make_system(name, stream, selection.seed), options)
+    _check(names, stream, selection.seed, options)
     with terminal.progress() as progress:
         vectors = item_vectors(stream, cache=_cache(), progress=partial(_texts, progress))
         outcomes, weights = _replays(stream, vectors, selection.seed, options, names, progress)
@@ -150,6 +166,15 @@ def _stream(events: Path, selection: Selection, terminal: Terminal) -> Stream:
     if notes.rejected:
         terminal.say(f"{notes.rejected:,} rows could not be read")
     return stream
+
+
+def _check(names: Sequence[str], stream: Stream, seed: int, options: Options) -> None:
+    """Refuse options that a system cannot be replayed with, before any work."""
+    try:
+        for name in BASELINES.keys() & set(names):
+            check(make_system(name, stream, seed), options)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _replays(

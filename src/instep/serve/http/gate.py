@@ -114,13 +114,17 @@ class Gate:
         """A request's body, of limited size and in limited time.
 
         Raises:
-            Refusal: 413 when it is too large, 408 when it did not arrive, 415 when it is not JSON.
+            Refusal: 413 when it is too large, 408 when it did not arrive, 415 when it is not JSON as it stands.
             Disconnected: the client went away.
         """
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if kind not in (b"application/json", b"application/merge-patch+json"):
             # Also a defence: browsers send other kinds across origins without asking first.
             raise Refusal(415, "send JSON, with the header Content-Type: application/json")
+        coding = headers.get(b"content-encoding", b"identity").strip().lower()
+        if coding not in (b"", b"identity"):  # compressed, a body of allowed size may be of any size
+            detail = "send the body as it is, uncompressed: the only Content-Encoding read is identity"
+            raise Refusal(415, detail, ((b"accept-encoding", b"identity"),))
         length = headers.get(b"content-length")
         if length is not None and int(length) > self._most:
             raise Refusal(413, f"the body may have at most {self._most} bytes")

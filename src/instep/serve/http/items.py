@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 
 from instep.domain import InvalidRequest, Item, ItemPatch, ItemPut, ItemRemoval
-from instep.guard import check_id
 from instep.serve.http.messages import MAX_ITEMS, ItemEntry, ItemFields, ItemList, Receipts
-from instep.serve.http.problems import Refusal, unreadable
+from instep.serve.http.problems import unreadable
 from instep.serve.http.records import new_id, store
 from instep.serve.http.routes import Answer, Request, Route
 
@@ -94,18 +93,18 @@ async def post_items(service: Service, request: Request) -> Receipts:
 
 async def patch_item(service: Service, request: Request) -> Receipts:
     """Change some fields of an item; null removes one (RFC 7396)."""
-    item = _known(service, request)
+    item = service.flow.known_item(request.names[0])
     return await store(service, [ItemPatch(new_id(), item.item_id, time(), _own_fields(request))])
 
 
 async def get_item(service: Service, request: Request) -> Answer:
     """An item with all its fields, as it would be put."""
-    return Answer(msgspec.json.encode(flat(_known(service, request))))
+    return Answer(msgspec.json.encode(flat(service.flow.known_item(request.names[0]))))
 
 
 async def delete_item(service: Service, request: Request) -> Receipts:
     """Take an item out of the catalogue: it is not recommended again unless it is put back."""
-    item = _known(service, request)
+    item = service.flow.known_item(request.names[0])
     return await store(service, [ItemRemoval(new_id(), item.item_id, time())])
 
 
@@ -118,13 +117,6 @@ def flat(item: Item) -> Fields:
     fields: Fields = msgspec.to_builtins(item)
     attributes = fields.pop("attributes", {})
     return {**fields, **attributes}
-
-
-def _known(service: Service, request: Request) -> Item:
-    item = service.flow.item(check_id(request.names[0], "item_id"))
-    if item is None:
-        raise Refusal(404, "there is no item with this id")
-    return item
 
 
 def _own_fields(request: Request) -> Fields:

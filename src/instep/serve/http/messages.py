@@ -91,7 +91,12 @@ class RecommendationQuery(msgspec.Struct, forbid_unknown_fields=True):
     ] = ()
     exclude: Annotated[tuple[Id, ...], Meta(max_length=10_000, description="items not to show")] = ()
     filter: Annotated[
-        str, Meta(max_length=2048, description="a CEL expression, e.g. `item.price < 20.0`")
+        str,
+        Meta(
+            max_length=2048,
+            description="a CEL expression, e.g. `item.price < 20.0`; an item without a field named does not qualify, "
+            "and a field that no item has is a 422 where nothing qualifies, unless `has(item.field)` asks for it",
+        ),
     ] = ""
     surface: Annotated[Id, Meta(description="where it is shown")] = "default"
     explain: Annotated[bool, Meta(description="whether to give reasons")] = False

@@ -27,6 +27,9 @@ def document(routes: Sequence[Route], version: str) -> Json:
     Args:
         routes: what the service answers to; those without a struct or media type of their own are left out.
         version: of the service.
+
+    Returns:
+        The document, ready to be encoded.
     """
     shown = [route for route in routes if route.path.startswith(("/v1/", "/health/", "/metrics"))]
     schemas = _Schemas(shown)
@@ -153,6 +156,9 @@ def page(openapi: Json) -> bytes:
 
     Args:
         openapi: what `document` returned.
+
+    Returns:
+        The page as UTF-8.
     """
     tags: dict[str, list[str]] = {}
     for path, operations in openapi["paths"].items():

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from instep.domain import InvalidRequest, StageError, Unavailable
+from instep.domain import InvalidRequest, NotFound, StageError, Unavailable
 
 PROBLEM_JSON: Final = b"application/problem+json"
 _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$(?P<path>.*)`)?$", re.DOTALL)
@@ -69,6 +69,8 @@ detail='must be finite', request_id='r1', field='value')
     """
     if isinstance(error, Refusal):
         return _document(error.status, error.detail, request_id), error.headers
+    if isinstance(error, NotFound):
+        return _document(404, error.message, request_id), ()
     if isinstance(error, InvalidRequest):
         return _document(422, error.message, request_id, error.field), ()
     if isinstance(error, StageError):

@@ -80,6 +80,9 @@ async def store(service: Service, records: Sequence[Record], at: str = "") -> Re
         records: all are stored or none.
         at: what the caller calls the list, for the path of a field; "" for a single record.
 
+    Returns:
+        The receipts, in the order of the records.
+
     Raises:
         InvalidRequest: one is wrong; the field's path begins with `at`.
         Unavailable: they could not be written now.

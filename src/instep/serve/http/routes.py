@@ -173,6 +173,9 @@ class Router:
             method: the HTTP method.
             raw_path: the path as it was sent, percent-encoded.
 
+        Returns:
+            The route, and the segments in the order of the path.
+
         Raises:
             Refusal: 404 when there is no such address, 405 when it answers to other methods, 400 when a part
                 of it is not percent-encoded UTF-8.

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from instep.domain import Entry, SessionMerge, UserPatch, UserPut
-from instep.guard import check_user_id
 from instep.serve.http.messages import (
     CountQuery,
     Erasure,
@@ -23,7 +22,6 @@ from instep.serve.http.messages import (
     UserIds,
     UsersQuery,
 )
-from instep.serve.http.problems import Refusal
 from instep.serve.http.records import new_id, store
 from instep.serve.http.routes import Answer, Request, Route
 
@@ -47,14 +45,13 @@ async def patch_user(service: Service, request: Request) -> Receipts:
 
 async def get_user(service: Service, request: Request) -> UserAnswer:
     """What is known of a user. A visitor's id is `session:` and the session."""
-    user_id, known = _known(service, request)
-    return UserAnswer(user_id, known["attributes"], known["events"])
+    return UserAnswer(**service.flow.known_user(request.names[0]))
 
 
 async def get_history(service: Service, request: Request) -> HistoryAnswer:
     """What a user did lately, newest first: what recommendations are made from."""
     query: CountQuery = request.query
-    user_id, _ = _known(service, request)
+    user_id = service.flow.known_user(request.names[0])["user_id"]
     return HistoryAnswer(
         [
             HistoryEntry(entry.item_id, entry.type, entry.value, entry.timestamp, entry.reward)
@@ -65,7 +62,7 @@ async def get_history(service: Service, request: Request) -> HistoryAnswer:
 
 async def export_user(service: Service, request: Request) -> Answer:
     """All records of a user and of the sessions merged into it, one JSON object a line, oldest first."""
-    user_id, _ = _known(service, request)
+    user_id = service.flow.known_user(request.names[0])["user_id"]
     return Answer(_lines(_all_records(service.flow.log, user_id)), JSON_LINES.encode())
 
 
@@ -74,7 +71,7 @@ async def delete_user(service: Service, request: Request) -> Erasure:
 
     The answer is the certificate. Recommendations for others go on meanwhile.
     """
-    user_id, _ = _known(service, request)
+    user_id = service.flow.known_user(request.names[0])["user_id"]
     certificate = await asyncio.to_thread(service.flow.erase, user_id)
     return msgspec.convert(certificate, Erasure, from_attributes=True)
 
@@ -83,14 +80,6 @@ async def list_users(service: Service, request: Request) -> UserIds:
     """Ids of users, in order."""
     query: UsersQuery = request.query
     return UserIds(await asyncio.to_thread(service.flow.users, query.limit, query.prefix))
-
-
-def _known(service: Service, request: Request) -> tuple[str, dict[str, Any]]:
-    user_id = check_user_id(request.names[0], "user_id")
-    known = service.flow.user(user_id)
-    if known is None:
-        raise Refusal(404, "there is no user with this id")
-    return user_id, known
 
 
 def _all_records(log: Log, user_id: str) -> Iterator[Entry]:
