@@ -1,4 +1,4 @@
-"""Content vectors into the state: reduced to 64 principal directions, filed in cells for a quick search.
+"""Content vectors into the state: reduced to 128 principal directions, in bytes, filed in cells for a quick search.
 
 Mean, directions and cell centres are fitted on the catalogue itself: for every vector of a small one, and whenever a
 larger one has grown fourfold; in between a vector is one projection and one insertion. Everything is part of the
@@ -91,7 +91,7 @@ def add_vector(space: Space, row: int, vector: NDArray[np.float16]) -> Space:
 
 
 def reduce(text: TextSpace, vectors: F32) -> I8:
-    """Vectors in the encoder's space to the 64 fitted directions, length TEXT_UNIT.
+    """Vectors in the encoder's space to the fitted directions, length TEXT_UNIT.
 
     In bytes, since a request reads thousands of them: a cosine of two is off by .002.
 

@@ -11,7 +11,7 @@ from instep.state import Items, Ragged
 from instep.state.loops import dot, read_ahead
 from instep.state.tables import F32, I32
 
-PROBES: Final = 12
+PROBES: Final = 6
 AHEAD: Final = 8  # rows that are asked for before they are needed
 
 

@@ -22,7 +22,7 @@ I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
 U64 = NDArray[np.uint64]
 
-TEXT_WIDTH: Final = 64
+TEXT_WIDTH: Final = 128
 TEXT_UNIT: Final = 127  # length of a reduced content vector, in bytes
 VECTOR_WIDTH: Final = 32
 CATEGORY_SLOTS: Final = 6
