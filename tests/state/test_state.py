@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +13,7 @@ from instep.domain import Feedback, ItemPatch, ItemPut, ItemRemoval, Record
 from instep.flow import Flow, Settings
 from instep.log import MemoryLog
 from instep.state.state import Arrays, State
-from instep.state.tables import ITEM_COLUMNS, USER_COLUMNS, Items, Users, with_room
+from instep.state.tables import APART, ITEM_COLUMNS, LINE, USER_COLUMNS, Items, Users, with_room
 from instep.testing.streams import END, long_stream, streams
 
 few = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
@@ -112,3 +114,15 @@ def test_an_items_servable_facts_follow_its_fields() -> None:
     assert facts(ItemRemoval("p6", "i1", END))[0]
     assert flow.item("i1") is None
     assert facts(ItemPut("p7", "i1", END, {"title": "back"})) == (False, -1.0, inf, 0)
+
+
+def test_what_a_request_reads_of_an_item_lies_side_by_side() -> None:
+    items = with_room(Items, ITEM_COLUMNS, None, 100)
+    short = {name: column for name, column in items._asdict().items() if name not in APART}
+    assert len({column.strides[0] for column in short.values()}) == 1
+    assert items.taken.strides[0] % LINE == 0
+    assert items.taken.ctypes.data % LINE == 0
+    starts = sorted((column.ctypes.data, column[0].nbytes) for column in short.values())
+    for (start, size), (after, _) in itertools.pairwise(starts):
+        assert start + size <= after  # no column lies upon another
+    assert starts[-1][0] + starts[-1][1] - starts[0][0] <= items.taken.strides[0]
