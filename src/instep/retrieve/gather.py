@@ -45,7 +45,7 @@ from instep.state.tables import I32
 READ_HISTORY: Final = 40
 AGAIN_HISTORY: Final = 200
 FAINT_LEAST: Final = 128
-FAINT = np.float32(4.0)  # a tie this many times the neighbours' mean keeps a candidate
+FAINT = np.float32(4.0)  # times the neighbours' mean: a tie above keeps a candidate
 NEXT_DECAY = np.float32(0.8)
 AROUND_DECAY = np.float32(0.85)
 SHARED_DECAY = np.float32(0.95)
@@ -176,7 +176,7 @@ def _move(scratch: Scratch, c: int, to: int) -> None:
 
 @njit(cache=True, error_model="numpy")
 def _drop_faint(items: Items, scratch: Scratch, m: int) -> int:
-    """Let go of neighbours whose every tie is weaker than the neighbours' mean; returns how many candidates stay."""
+    """Let go of neighbours whose every tie is below FAINT times the neighbours' mean; returns how many stay."""
     slot, candidates, evidence, sources = scratch.slot, scratch.items, scratch.evidence, scratch.sources
     counts = items.taken
     n, near, around, shared = 0, np.float32(0.0), np.float32(0.0), np.float32(0.0)
