@@ -32,6 +32,7 @@ from instep.state.loops import dot
 from instep.state.tables import F32, I8, I32, I64, TEXT_UNIT
 
 CENTRE_FROM: Final = 8
+FIT_EACH: Final = 64  # vectors up to which every one is fitted anew
 FIT_FACTOR: Final = 4
 FIT_SAMPLE: Final = 4096
 FIT_MOST: Final = 200_000
@@ -85,7 +86,7 @@ def add_vector(space: Space, row: int, vector: NDArray[np.float16]) -> Space:
     space = space._replace(text=text)
     known, fitted = int(text.fitted[_KNOWN]), int(text.fitted[_FITTED])
     # A catalogue of no more items than directions loses nothing in them, if they are its own.
-    if known <= TEXT_WIDTH or FIT_FACTOR * fitted <= known <= FIT_MOST:
+    if known <= FIT_EACH or FIT_FACTOR * fitted <= known <= FIT_MOST:
         return _fit(space)
     return _file(space, row) if fitted else space
 
