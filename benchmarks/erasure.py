@@ -233,9 +233,8 @@ def compare_slates(client: httpx.Client, place: Path, outcome: Outcome) -> None:
         began = time.time()
         answer = client.post("/v1/recommendations", json={"user_id": user, "n": 10}).raise_for_status().json()
         slates = [clean.rank(Context(user, n=10, now=now)).items for now in (began, time.time())]
-        outcome.compared += (
-            1  # what is popular fades meanwhile, and two that are as good as equal may change places
-        )
+        # What is popular fades meanwhile, and two that are as good as equal may change places.
+        outcome.compared += 1
         outcome.other_slates += [item["item_id"] for item in answer["items"]] not in [
             [item.item_id for item in slate] for slate in slates
         ]

@@ -109,6 +109,7 @@ def positive_filter(expression: str) -> Callable[[Feedback], bool]:
         )
 
     def keep(event: Feedback) -> bool:
+        """Whether the expression holds of an act; what it cannot be asked of does not."""
         fields = {name: getattr(event, name) for name in POSITIVE_FIELDS}
         fields["context"] = event.context or {}
         try:

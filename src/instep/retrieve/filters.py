@@ -52,6 +52,7 @@ def compile_filter(expression: str) -> Callable[[Item, float], bool]:
     named = frozenset(found[1] for found in _ITEM.finditer(expression))
 
     def qualifies(item: Item, now: float) -> bool:
+        """Whether the expression holds of an item; without a field that it names it does not."""
         names = named if None not in named else {*_FIELDS, *item.attributes}
         fields: dict[str, Any] = {name: getattr(item, name) for name in names if name in _FIELDS}
         fields.update({name: item.attributes[name] for name in names if name in item.attributes})

@@ -33,16 +33,20 @@ def dot(_: Any, left: Any, right: Any) -> Any:
     a replay does not reach the same bits; with the order of a plain loop it takes five times as long.
 
     Args:
-        left: float32 (d,), contiguous.
+        left: float32 or int8 (d,), contiguous.
         right: float32 or int8 (>= d,), contiguous.
 
     Returns:
         float32.
     """
-    if not all(isinstance(kind, types.Array) and kind.layout == "C" for kind in (left, right)):
-        return None
+    for kind in (left, right):
+        if not isinstance(kind, types.Array) or (kind.ndim, kind.layout) != (1, "C"):
+            return None
+        if kind.dtype not in (types.float32, types.int8):
+            return None
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """The instructions: as many rounds of eight as there are, the lanes, then one by one."""
         views = [
             make_array(kind)(context, builder, given)
             for kind, given in zip(signature.args, arguments, strict=True)
@@ -96,6 +100,7 @@ def read_ahead(_: Any, array: Any, row: Any) -> Any:
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        """The instructions: one for each cache line between a row's start and the next row's."""
         view = make_array(signature.args[0])(context, builder, arguments[0])
         stride = cgutils.unpack_tuple(builder, view.strides)[0]
         byte, number, word = ir.IntType(8), ir.IntType(32), stride.type

@@ -204,6 +204,7 @@ class _Gathered:
         self._slates: dict[str, tuple[Impression, set[str]]] = {}
 
     def take(self, entry: Entry, counts: bool) -> None:
+        """Note a record; one that does not count is of before the range, and only says what is known by then."""
         self.records += counts
         self.catalogue.note(entry.record)
         match entry.record:

@@ -22,7 +22,6 @@ int8. Blocks of 32 are taken: the overlap leaves room for models that are harder
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import tempfile
@@ -43,6 +42,7 @@ from instep.encode import open_folder
 from instep.encode.onnx import MAX_TOKENS, Pooling, pool
 from instep.encode.text import readable
 from instep.encode.vectors import unit_rows
+from instep.tune.methods import merged
 
 EXTRA: Final = "pip install 'instep[tune]'"
 BLOCK: Final = 32
@@ -108,7 +108,7 @@ def export_encoder(
         raise ConfigError("the tokenizer has no fast form, hence no tokenizer.json: this model cannot serve")
     folder.mkdir(parents=True, exist_ok=True)
     length = min(max_tokens, MAX_TOKENS)
-    plain = _merged(model)
+    plain = merged(model)
     with _as_it_serves(plain), tempfile.TemporaryDirectory() as place:
         whole = Path(place) / "float32.onnx"
         _to_onnx(plain, tokenizer, whole)
@@ -208,17 +208,6 @@ class TorchEncoder:
 def _hidden(model: Any, ids: Any, mask: Any) -> Any:
     given = {"input_ids": ids, "attention_mask": mask}
     return model(**given).last_hidden_state
-
-
-def _merged(model: Any) -> Any:
-    """The model with its adapters in its weights; one whose adapters cannot be merged, as it is."""
-    merge = getattr(model, "merge_and_unload", None)
-    if merge is None:
-        return model
-    try:
-        return copy.deepcopy(model).merge_and_unload()
-    except (AttributeError, NotImplementedError, ValueError, TypeError):
-        return model  # prefixes and bottlenecks stay layers of their own
 
 
 @contextmanager

@@ -171,7 +171,7 @@ def merged(body: Any) -> Any:
     try:
         return copy.deepcopy(body).merge_and_unload()
     except (AttributeError, NotImplementedError, ValueError, TypeError):
-        return body
+        return body  # prefixes and bottlenecks stay layers of their own
 
 
 def hidden_width(body: Any) -> int:
