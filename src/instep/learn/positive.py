@@ -280,6 +280,8 @@ def learn_taken(tables: Taught, user: int, item: int, now: float, weight: float,
     """
     items, clock, history = tables.items, tables.clock, tables.history
     recent = recent_items(history, user, DENSE_TOGETHER, item, True)
+    if items.first_taken[item] < 0.0:
+        items.first_taken[item] = now
     count_taken(items, clock, tables.trending, item, weight, len(recent), n)
     enter_head(items, tables.head, item)
     keep_taker(tables.takers, item, user)

@@ -218,7 +218,12 @@ def fill_signals(
         items.bias,
         items.reward,
     )
-    published, first_seen, last_seen = items.published, items.first_seen, items.last_seen
+    published, first_seen, first_taken, last_seen = (
+        items.published,
+        items.first_seen,
+        items.first_taken,
+        items.last_seen,
+    )
     momentum, rate = items.momentum, items.earned
     usually = _usual_rate(rate, candidates, m)
     outward, text, text_known, labels = items.outward, items.text, items.text_known, items.categories
@@ -244,9 +249,10 @@ def fill_signals(
         logs[DECAYS + 4] = one + np.float32(30.0) * evidence[c, SHARED] * often
         logs[DECAYS + 5] = one + np.float32(10.0) * evidence[c, DISLIKED] * often
         logs[DECAYS + 6] = one + evidence[c, AGAIN_COUNT]
-        born = published[i] if published[i] >= 0.0 else first_seen[i]
+        known = published[i] if published[i] >= 0.0 else first_seen[i]
+        born = first_taken[i] if first_taken[i] >= 0.0 else known
         age = max(now - born, 0.0) if born >= 0.0 else 0.0
-        logs[DECAYS + 7] = one + np.float32(age / 3600.0)
+        logs[DECAYS + 7] = one + np.float32(age / 60.0)
         idle = max(now - last_seen[i], 0.0) if last_seen[i] >= 0.0 else 1e8
         logs[DECAYS + 8] = one + np.float32(idle / 60.0)
         logs[DECAYS + 9] = one + np.float32(300.0) * evidence[c, ALIKE]

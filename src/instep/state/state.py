@@ -49,7 +49,7 @@ from instep.state.tables import (
 )
 from instep.state.trials import Trials
 
-FORMAT = 7
+FORMAT = 8
 Arrays = dict[str, NDArray[Any]]
 PACKED = ("length", "ids", "values", "times")
 ROOM_PER_ROW = 256  # an event lengthens one row of takers, and one of what was passed over up to 32 times

@@ -46,7 +46,8 @@ class Items(NamedTuple):
         popularity: float32 (n, DECAYS), decayed counts in units of `Clock.scale` (forward decay: a read multiplies
             by one scale for all items; Source: Cormode et al. 2009, "Forward Decay").
         stage: float32 (n, STAGES), decayed counts by how long the user's history was.
-        first_seen, last_seen: float64 (n,), seconds; -1 before the first event.
+        first_seen, first_taken, last_seen: float64 (n,), when it came to be known, was first taken and last acted on,
+            seconds; -1 before that.
         published, expires: float64 (n,), seconds; -1 and +inf where unknown.
         blocked: uint8 (n,), 1 while hidden, removed or out of stock.
         reward: float32 (n, 2), sum and weight of rewards.
@@ -70,6 +71,7 @@ class Items(NamedTuple):
     popularity: F32
     stage: F32
     first_seen: F64
+    first_taken: F64
     last_seen: F64
     published: F64
     expires: F64
@@ -255,6 +257,7 @@ ITEM_COLUMNS: Final[tuple[Column, ...]] = (
     ("popularity", np.float32, (DECAYS,), 0),
     ("stage", np.float32, (STAGES,), 0),
     ("first_seen", np.float64, (), -1),
+    ("first_taken", np.float64, (), -1),
     ("last_seen", np.float64, (), -1),
     ("published", np.float64, (), -1),
     ("expires", np.float64, (), np.inf),
