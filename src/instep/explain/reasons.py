@@ -92,6 +92,15 @@ def _by_time(past: Past) -> NDArray[np.float32]:
     return closeness(past.ages)
 
 
+def _single(place: int) -> Fading:
+    """One place of the history and no other."""
+    return lambda past: (np.arange(len(past.recent)) == place).astype(np.float32)
+
+
+def _equal(past: Past) -> NDArray[np.float32]:
+    return np.ones(len(past.recent), np.float32)
+
+
 def _from_pairs(columns: tuple[tuple[int, float], ...], fading: Fading) -> Shares:
     def shares(state: State, item: int, past: Past) -> NDArray[np.float32]:
         table, fade = state.neighbours, fading(past)
@@ -151,13 +160,20 @@ _SHARES: Final[dict[str, Shares]] = {
     "around_now": _from_pairs(_AROUND, _by_time),
     "together": _from_pairs(((TOGETHER, 1.0),), _by_place(float(SHARED_DECAY))),
     "together_now": _from_pairs(((TOGETHER, 1.0),), _by_time),
+    "after_newest": _from_pairs(((FORWARD, 1.0),), _single(0)),
+    "after_second": _from_pairs(((FORWARD, 1.0),), _single(1)),
+    "support": _from_pairs(((TOGETHER, 1.0),), _equal),
+    "strongest": _from_pairs(((TOGETHER, 1.0),), _equal),
     # The users most alike are many: for them stands the item of the history that most of an item's takers share.
     "alike": _from_pairs(((TOGETHER, 1.0),), _by_place(float(NEWEST_DECAY))),
+    "alike_lately": _from_pairs(((TOGETHER, 1.0),), _by_place(float(NEWEST_DECAY))),
     "pattern": _from_dense("symmetric"),
     "sequence": _from_dense("directed"),
     "vectors": _from_vectors,
     "text_recent": _from_rows("text", "text", _by_time),
     "text_profile": _from_rows("text", "text", _by_place(float(TEXT_PROFILE_DECAY))),
+    "text_newest": _from_rows("text", "text", _single(0)),
+    "text_nearest": _from_rows("text", "text", _equal),
     "category": _same_category(_by_place(float(CATEGORY_DECAY))),
     "category_now": _same_category(_by_time),
 }

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from instep.learn.histories import MOMENT, REWARD, TIME
-from instep.retrieve.candidates import ALIKE, FROM_ALIKE, Request, Scratch, consider
+from instep.retrieve.candidates import ALIKE, ALIKE_LATELY, FROM_ALIKE, Request, Scratch, consider
 from instep.state import Items, Ragged
 from instep.state.tables import F32, I32
 
@@ -26,6 +26,7 @@ CLOSENESS_DECAY: Final = np.float32(0.9)
 BEHIND: Final = np.float32(0.5)
 APART: Final = 0.3  # what stays of closeness over a long pause
 FAR: Final = np.float32(1e-4)
+LATELY: Final = np.float32(86_400.0)  # seconds; behind it, an act counts as one over the root of its age
 
 
 @njit(cache=True, error_model="numpy")
@@ -52,7 +53,7 @@ def _meet(items: Items, takers: Ragged, request: Request, scratch: Scratch) -> i
 
 @njit(cache=True, error_model="numpy")
 def _walk(
-    history: Ragged, cells: tuple[int, int, int], strength: float, scratch: Scratch, reached: int
+    history: Ragged, cells: tuple[int, int, int], strength: float, now: float, scratch: Scratch, reached: int
 ) -> tuple[int, float]:
     """Walk through one history, first to last: what comes soon after a marked item is likely, by place and by time.
 
@@ -60,13 +61,14 @@ def _walk(
         history: a row a user.
         cells: the first, the one behind the last, and the step.
         strength: of the likeness.
-        scratch: `likely` and `reached` are written.
+        now: seconds.
+        scratch: `likely`, `lately` and `reached` are written.
         reached: items in `likely` so far.
 
     Returns:
         Items in `likely` now, and what was added.
     """
-    mark, likely, found = scratch.mark, scratch.likely, scratch.reached
+    mark, likely, lately, found = scratch.mark, scratch.likely, scratch.lately, scratch.reached
     ids, values, times = history.ids, history.values, history.times
     close, added = np.float32(0.0), np.float32(0.0)
     last = times[cells[0], TIME]
@@ -83,6 +85,8 @@ def _walk(
                 reached += 1
             share = np.float32(strength) * close
             likely[item] += share
+            age = np.float32(max(now - times[at, TIME], 0.0))
+            lately[item] += share / np.sqrt(np.float32(1.0) + age / LATELY)
             added += share
         close *= CLOSENESS_DECAY
     return reached, float(added)
@@ -120,9 +124,11 @@ def walk_alike(
         other = scratch.met[x]
         end = history.start[other] + history.length[other]
         first = max(history.start[other], end - READ)
-        count, ahead = _walk(history, (first, end, 1), strength[x], scratch, count)
-        count, behind = _walk(history, (end - 1, first - 1, -1), BEHIND * strength[x], scratch, count)
-        total += ahead + behind
+        ahead, behind = (first, end, 1), (end - 1, first - 1, -1)
+        count, added = _walk(history, ahead, strength[x], request.now, scratch, count)
+        total += added
+        count, added = _walk(history, behind, BEHIND * strength[x], request.now, scratch, count)
+        total += added
     for g in range(min(len(request.recent), HISTORY)):
         scratch.mark[request.recent[g]] = 0.0
     mean = total / np.float32(max(count, 1))
@@ -139,8 +145,11 @@ def walk_alike(
 def note_alike(scratch: Scratch, count: int, total: float) -> None:
     """Note the evidence of `walk_alike` for every candidate, as shares of its sum, and clear it."""
     slot, evidence, likely, reached = scratch.slot, scratch.evidence, scratch.likely, scratch.reached
+    lately = scratch.lately
     for x in range(count):
         item = reached[x]
         if slot[item] >= 0:
             evidence[slot[item], ALIKE] = likely[item] / total
+            evidence[slot[item], ALIKE_LATELY] = lately[item] / total
         likely[item] = 0.0
+        lately[item] = 0.0

@@ -17,15 +17,18 @@ MOST: Final = 2048
     SHARED,
     AROUND_NOW,
     SHARED_NOW,
-    SYMMETRIC,
-    DIRECTED,
+    AFTER_NEWEST,
+    AFTER_SECOND,
+    SUPPORT,
+    STRONGEST,
     DISLIKED,
     AGAIN,
     AGAIN_COUNT,
     ALIKE,
+    ALIKE_LATELY,
     PASSED,
     PASSED_LATELY,
-) = range(13)
+) = range(16)
 EVIDENCE: Final = 16  # a row is a cache line
 
 SOURCES: Final = ("neighbours", "trending", "category", "fresh", "text", "dense", "again", "asked", "alike")
@@ -50,9 +53,10 @@ class Scratch(NamedTuple):
         items: int32 (MOST,), the candidates.
         evidence: float32 (MOST, EVIDENCE), raw sums.
         sources: int32 (MOST,), bits by SOURCES.
-        dense: float32 (2, HEAD_SLOTS).
+        dense: float32 (2, HEAD_SLOTS), what both regressions expect of the history; 0 where there is none.
         mark: float32 (n,), weight of an item in the history at hand, 0 elsewhere.
         likely: float32 (n,), what users alike took around it, 0 elsewhere.
+        lately: float32 (n,), the same, old acts counting less.
         reached: int32 (n,), the items with something in `likely`.
         likeness: float32 (users,), 0 between requests.
         met: int32 (users,), the users with something in `likeness`.
@@ -65,6 +69,7 @@ class Scratch(NamedTuple):
     dense: F32
     mark: F32
     likely: F32
+    lately: F32
     reached: I32
     likeness: F32
     met: I32
@@ -78,6 +83,7 @@ def new_scratch(items: int, users: int) -> Scratch:
         np.zeros((MOST, EVIDENCE), np.float32),
         np.zeros(MOST, np.int32),
         np.zeros((2, HEAD_SLOTS), np.float32),
+        np.zeros(items, np.float32),
         np.zeros(items, np.float32),
         np.zeros(items, np.float32),
         np.zeros(items, np.int32),

@@ -11,11 +11,11 @@ from instep.learn.histories import REWARD
 from instep.learn.positive import BACKWARD, FORWARD, TOGETHER
 from instep.retrieve.alike import note_alike, walk_alike
 from instep.retrieve.candidates import (
+    AFTER_NEWEST,
     AGAIN,
     AGAIN_COUNT,
     AROUND,
     AROUND_NOW,
-    DIRECTED,
     DISLIKED,
     EVIDENCE,
     FROM_AGAIN,
@@ -32,7 +32,8 @@ from instep.retrieve.candidates import (
     PASSED_LATELY,
     SHARED,
     SHARED_NOW,
-    SYMMETRIC,
+    STRONGEST,
+    SUPPORT,
     Request,
     Scratch,
     Tables,
@@ -49,6 +50,7 @@ FAINT = np.float32(4.0)  # times the neighbours' mean: a tie above keeps a candi
 NEXT_DECAY = np.float32(0.8)
 AROUND_DECAY = np.float32(0.85)
 SHARED_DECAY = np.float32(0.95)
+SUPPORT_DECAY = np.float32(0.95)
 DENSE_DECAY = np.float32(0.9)
 _AGAIN_DECAY = np.float32(0.9)
 BACK = np.float32(0.5)
@@ -65,7 +67,7 @@ def _add_neighbours(items: Items, neighbours: Ragged, request: Request, scratch:
     leads, counts, blocked, expires = items.lead, items.taken, items.blocked, items.expires
     starts, lengths, ids, values = neighbours.start, neighbours.length, neighbours.ids, neighbours.values
     recent, closeness, now = request.recent, request.closeness, request.now
-    near, around, shared = np.float32(1.0), np.float32(1.0), np.float32(1.0)
+    near, around, shared, support = np.float32(1.0), np.float32(1.0), np.float32(1.0), np.float32(1.0)
     for g in range(min(len(recent), READ_HISTORY)):
         other = recent[g]
         lead = np.float32(1.0) / np.sqrt(leads[other] + np.float32(5.0))
@@ -90,20 +92,25 @@ def _add_neighbours(items: Items, neighbours: Ragged, request: Request, scratch:
             evidence[at, SHARED] += ws * together
             evidence[at, AROUND_NOW] += wa_now * either
             evidence[at, SHARED_NOW] += ws_now * together
+            if g < 2:
+                evidence[at, AFTER_NEWEST + g] = lead * forward  # AFTER_SECOND is the next column
+            evidence[at, SUPPORT] += support
+            evidence[at, STRONGEST] = max(evidence[at, STRONGEST], often * together)
         near *= NEXT_DECAY
         around *= AROUND_DECAY
         shared *= SHARED_DECAY
+        support *= SUPPORT_DECAY
     return m
 
 
 @njit(cache=True, error_model="numpy")
 def _add_dense(items: Items, head: Head, request: Request, scratch: Scratch, m: int) -> int:
-    if head.schedule[2] == 0 or len(request.recent) == 0:
-        return m
     symmetric, directed = scratch.dense[0], scratch.dense[1]
-    relate, follow, slots, members = head.symmetric, head.directed, items.head, head.item
     symmetric[:] = 0.0
     directed[:] = 0.0
+    if head.schedule[2] == 0 or len(request.recent) == 0:
+        return m
+    relate, follow, slots, members = head.symmetric, head.directed, items.head, head.item
     a = np.float32(1.0)
     for g in range(min(len(request.recent), READ_HISTORY)):
         slot = slots[request.recent[g]]
@@ -120,14 +127,7 @@ def _add_dense(items: Items, head: Head, request: Request, scratch: Scratch, m: 
         square += both[k] * both[k]
     mean /= len(both)
     bar = mean + np.float32(1.5) * np.sqrt(max(square / len(both) - mean * mean, np.float32(0.0)))
-    m = consider(items, scratch, m, members[both > bar], request, FROM_DENSE)
-    candidates, evidence = scratch.items, scratch.evidence
-    for c in range(m):
-        slot = slots[candidates[c]]
-        if slot >= 0:
-            evidence[c, SYMMETRIC] = symmetric[slot]
-            evidence[c, DIRECTED] = directed[slot]
-    return m
+    return consider(items, scratch, m, members[both > bar], request, FROM_DENSE)
 
 
 @njit(cache=True, error_model="numpy")

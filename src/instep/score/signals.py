@@ -1,4 +1,4 @@
-"""Evidence to signals: about twenty numbers a candidate, on scales that one linear ranker can weigh."""
+"""Evidence to signals: some forty numbers a candidate, on scales that one linear ranker can weigh."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from numba import njit
 from instep.learn.positive import fade, stage_of
 from instep.learn.vectors import read_history
 from instep.retrieve.candidates import (
+    AFTER_NEWEST,
+    AFTER_SECOND,
     AGAIN,
     AGAIN_COUNT,
     ALIKE,
+    ALIKE_LATELY,
     AROUND,
     AROUND_NOW,
-    DIRECTED,
     DISLIKED,
     NEXT,
     PASSED,
     PASSED_LATELY,
     SHARED,
     SHARED_NOW,
-    SYMMETRIC,
+    STRONGEST,
+    SUPPORT,
     Request,
     Scratch,
 )
@@ -33,6 +36,7 @@ from instep.state.tables import F32, I32, TEXT_UNIT
 
 SIGNALS: Final = (
     "constant",
+    # Logarithms, side by side, so that they are taken in one sweep.
     "popular_300_events",
     "popular_3000_events",
     "popular_hours",
@@ -41,28 +45,36 @@ SIGNALS: Final = (
     "popular_month",
     "popular_ever",
     "popular_stage",
+    "earned",
+    "new",
+    "idle",
     "next",
     "around",
     "together",
+    "around_now",
+    "together_now",
+    "after_newest",
+    "after_second",
+    "support",
+    "strongest",
+    "alike",
+    "alike_lately",
+    "disliked",
+    "again_often",
+    "passed",
+    "passed_lately",
+    # All others.
+    "again",
     "pattern",
     "sequence",
     "vectors",
     "text_recent",
     "text_profile",
-    "new",
+    "text_newest",
+    "text_nearest",
     "liked",
-    "category",
-    "disliked",
-    "again",
-    "again_often",
-    "idle",
     "momentum",
-    "alike",
-    "passed",
-    "passed_lately",
-    "earned",
-    "around_now",
-    "together_now",
+    "category",
     "category_now",
 )
 WIDTH: Final = len(SIGNALS)
@@ -76,34 +88,42 @@ WIDTH: Final = len(SIGNALS)
     _,
     EVER,
     STAGE,
+    EARNED,
+    NEW,
+    IDLE,
     S_NEXT,
     S_AROUND,
     S_TOGETHER,
+    S_AROUND_NOW,
+    S_TOGETHER_NOW,
+    S_AFTER_NEWEST,
+    S_AFTER_SECOND,
+    S_SUPPORT,
+    S_STRONGEST,
+    S_ALIKE,
+    S_ALIKE_LATELY,
+    S_DISLIKED,
+    S_AGAIN_OFTEN,
+    S_PASSED,
+    S_PASSED_LATELY,
+    S_AGAIN,
     PATTERN,
     SEQUENCE,
     VECTORS,
     TEXT_RECENT,
     TEXT_PROFILE,
-    NEW,
+    TEXT_NEWEST,
+    TEXT_NEAREST,
     LIKED,
-    CATEGORY,
-    S_DISLIKED,
-    S_AGAIN,
-    S_AGAIN_OFTEN,
-    IDLE,
     MOMENTUM,
-    S_ALIKE,
-    S_PASSED,
-    S_PASSED_LATELY,
-    EARNED,
-    S_AROUND_NOW,
-    S_TOGETHER_NOW,
+    CATEGORY,
     CATEGORY_NOW,
 ) = range(WIDTH)
+FIRST_LOG, LAST_LOG = POPULAR, S_PASSED_LATELY
 TEXT_PROFILE_DECAY = np.float32(0.95)
+ONE_BY_ONE: Final = 6  # items of the history whose texts are compared on their own
 CATEGORY_DECAY = np.float32(0.95)
 EARNED_PRIOR = np.float32(5.0)  # looks
-LOGS: Final = DECAYS + 15  # logarithms a candidate
 AHEAD: Final = 4  # candidates whose numbers are asked for before they are needed
 
 
@@ -173,6 +193,146 @@ def _usual_rate(rate: F32, candidates: I32, m: int) -> float:
 
 
 @njit(cache=True, error_model="numpy")
+def _note_counts(items: Items, clock: Clock, request: Request, scratch: Scratch, m: int, x: F32) -> None:
+    """What is known of an item whoever asks: how often it was taken, how lately, what came of it."""
+    stage = stage_of(len(request.recent))
+    events = np.float32(max(clock.events[0], 1))
+    now = max(clock.now[0], request.now)
+    faded = clock.scale.copy()
+    fade(faded, now - clock.now[0])
+    scales = faded.astype(np.float32)
+    stage_scale = np.float32(clock.stage_scale[stage])
+    stage_total = np.float32(clock.stage_total[stage])
+    # Tables are taken apart outside the loop: reading a field of a tuple counts a reference each time.
+    candidates, taken, popularity, stages = scratch.items, items.taken, items.popularity, items.stage
+    published, first_seen, first_taken = items.published, items.first_seen, items.first_taken
+    last_seen, rate, reward, momentum = items.last_seen, items.earned, items.reward, items.momentum
+    usually = _usual_rate(rate, candidates, m)
+    one = np.float32(1.0)
+    for c in range(m):
+        read_ahead(taken, np.uintp(candidates[min(c + AHEAD, m - 1)]))
+        i = np.uintp(candidates[c])
+        x[c, CONSTANT] = one
+        for d in range(DECAYS):
+            x[c, POPULAR + d] = popularity[i, d] * scales[d] + np.float32(0.05)
+        usual = (taken[i] + np.float32(0.3)) / events
+        x[c, EVER] = usual
+        x[c, STAGE] = (stages[i, stage] * stage_scale + np.float32(50.0) * usual) / (
+            (stage_total + np.float32(50.0)) * usual
+        )
+        earned = usually * EARNED_PRIOR + max(rate[i, 0], np.float32(0.0))
+        x[c, EARNED] = earned / (usually * (EARNED_PRIOR + rate[i, 1])) if usually > 0.0 else one
+        known = published[i] if published[i] >= 0.0 else first_seen[i]
+        born = first_taken[i] if first_taken[i] >= 0.0 else known
+        age = max(now - born, 0.0) if born >= 0.0 else 0.0
+        x[c, NEW] = one + np.float32(age / 60.0)
+        idle = max(now - last_seen[i], 0.0) if last_seen[i] >= 0.0 else 1e8
+        x[c, IDLE] = one + np.float32(idle / 60.0)
+        x[c, LIKED] = reward[i, 0] / (reward[i, 1] + np.float32(5.0))
+        x[c, MOMENTUM] = momentum[i]
+
+
+@njit(cache=True, error_model="numpy")
+def _note_evidence(items: Items, scratch: Scratch, m: int, x: F32) -> None:
+    """What `gather` found between the item and the history."""
+    candidates, evidence, taken, slots = scratch.items, scratch.evidence, items.taken, items.head
+    symmetric, directed = scratch.dense[0], scratch.dense[1]
+    one = np.float32(1.0)
+    for c in range(m):
+        i = np.uintp(candidates[c])
+        often = one / np.sqrt(taken[i] + np.float32(5.0))
+        x[c, S_NEXT] = one + np.float32(30.0) * evidence[c, NEXT]
+        x[c, S_AROUND] = one + np.float32(100.0) * evidence[c, AROUND] * often
+        x[c, S_TOGETHER] = one + np.float32(30.0) * evidence[c, SHARED] * often
+        x[c, S_AROUND_NOW] = one + np.float32(100.0) * evidence[c, AROUND_NOW] * often
+        x[c, S_TOGETHER_NOW] = one + np.float32(30.0) * evidence[c, SHARED_NOW] * often
+        x[c, S_AFTER_NEWEST] = one + np.float32(30.0) * evidence[c, AFTER_NEWEST]
+        x[c, S_AFTER_SECOND] = one + np.float32(30.0) * evidence[c, AFTER_SECOND]
+        x[c, S_SUPPORT] = one + evidence[c, SUPPORT]
+        x[c, S_STRONGEST] = one + np.float32(30.0) * evidence[c, STRONGEST] * often
+        x[c, S_ALIKE] = one + np.float32(300.0) * evidence[c, ALIKE]
+        x[c, S_ALIKE_LATELY] = one + np.float32(300.0) * evidence[c, ALIKE_LATELY]
+        x[c, S_DISLIKED] = one + np.float32(10.0) * evidence[c, DISLIKED] * often
+        x[c, S_AGAIN_OFTEN] = one + evidence[c, AGAIN_COUNT]
+        x[c, S_PASSED] = one + np.float32(10.0) * evidence[c, PASSED]
+        x[c, S_PASSED_LATELY] = one + np.float32(10.0) * evidence[c, PASSED_LATELY]
+        x[c, S_AGAIN] = evidence[c, AGAIN]
+        slot = slots[i]
+        x[c, PATTERN] = np.float32(3.0) * symmetric[slot] if slot >= 0 else 0.0
+        x[c, SEQUENCE] = np.float32(20.0) * directed[slot] if slot >= 0 else 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def _take_logarithms(x: F32, m: int) -> None:
+    for c in range(m):
+        for k in range(FIRST_LOG, LAST_LOG + 1):
+            x[c, k] = fast_log(x[c, k])
+        x[c, NEW] *= np.float32(0.3)
+        x[c, IDLE] *= np.float32(0.3)
+
+
+@njit(cache=True, error_model="numpy")
+def _note_vectors(
+    items: Items, attention: Attention, request: Request, scratch: Scratch, m: int, x: F32
+) -> None:
+    vector = np.zeros(items.inward.shape[1], np.float32)
+    read_history(attention, items.inward, request.recent, request.ages, vector)
+    candidates, bias, outward = scratch.items, items.bias, items.outward
+    for c in range(m):
+        read_ahead(outward, np.uintp(candidates[min(c + AHEAD, m - 1)]))
+        i = np.uintp(candidates[c])
+        x[c, VECTORS] = bias[i] + dot(vector, outward[i])
+
+
+@njit(cache=True, error_model="numpy")
+def _note_texts(items: Items, request: Request, scratch: Scratch, m: int, x: F32) -> None:
+    """Cosines of the item's text with the history's: with sums of it, with the newest item, with the nearest."""
+    for c in range(m):
+        x[c, TEXT_RECENT : TEXT_NEAREST + 1] = 0.0
+    newest = request.recent[:ONE_BY_ONE]
+    if len(newest) == 0:
+        return
+    recent = np.zeros(items.text.shape[1], np.float32)
+    whole = np.zeros(items.text.shape[1], np.float32)
+    _profiles(items, request, recent, whole)
+    candidates, text, known = scratch.items, items.text, items.text_known
+    scale = np.float32(4.0)
+    single = scale / np.float32(TEXT_UNIT**2)
+    for c in range(m):
+        read_ahead(text, np.uintp(candidates[min(c + AHEAD, m - 1)]))
+        i = np.uintp(candidates[c])
+        if not known[i]:
+            continue
+        x[c, TEXT_RECENT] = scale * dot(recent, text[i])
+        x[c, TEXT_PROFILE] = scale * dot(whole, text[i])
+        for g in range(len(newest)):
+            if known[newest[g]]:
+                near = single * dot(text[i], text[newest[g]])
+                x[c, TEXT_NEAREST] = max(x[c, TEXT_NEAREST], near)
+                if g == 0:
+                    x[c, TEXT_NEWEST] = near
+
+
+@njit(cache=True, error_model="numpy")
+def _note_categories(
+    items: Items, request: Request, scratch: Scratch, m: int, categories: int, x: F32
+) -> None:
+    """The history's largest share of one of the item's categories."""
+    shares = np.zeros((max(categories, 1), 2), np.float32)
+    _category_shares(items, request, shares)
+    candidates, labels = scratch.items, items.categories
+    for c in range(m):
+        i = np.uintp(candidates[c])
+        best, best_now = np.float32(0.0), np.float32(0.0)
+        for k in range(CATEGORY_SLOTS):
+            if labels[i, k] >= 0:
+                best = max(best, shares[labels[i, k], 0])
+                best_now = max(best_now, shares[labels[i, k], 1])
+        x[c, CATEGORY] = np.float32(4.0) * best
+        x[c, CATEGORY_NOW] = np.float32(4.0) * best_now
+
+
+@njit(cache=True, error_model="numpy")
 def fill_signals(
     items: Items,
     clock: Clock,
@@ -193,106 +353,9 @@ def fill_signals(
         categories: number of categories in use.
         x: float32 (>= m, WIDTH), overwritten.
     """
-    recent = np.zeros(items.text.shape[1], np.float32)
-    whole = np.zeros(items.text.shape[1], np.float32)
-    vector = np.zeros(items.inward.shape[1], np.float32)
-    shares = np.zeros((max(categories, 1), 2), np.float32)
-    _profiles(items, request, recent, whole)
-    read_history(attention, items.inward, request.recent, request.ages, vector)
-    _category_shares(items, request, shares)
-    length = len(request.recent)
-    stage = stage_of(length)
-    events = np.float32(max(clock.events[0], 1))
-    now = max(clock.now[0], request.now)
-    faded = clock.scale.copy()
-    fade(faded, now - clock.now[0])
-    scales = faded.astype(np.float32)
-    stage_scale = np.float32(clock.stage_scale[stage])
-    stage_total = np.float32(clock.stage_total[stage])
-    # Tables are taken apart outside the loop: reading a field of a tuple counts a reference each time.
-    candidates, evidence = scratch.items, scratch.evidence
-    taken, popularity, stages, bias, reward = (
-        items.taken,
-        items.popularity,
-        items.stage,
-        items.bias,
-        items.reward,
-    )
-    published, first_seen, first_taken, last_seen = (
-        items.published,
-        items.first_seen,
-        items.first_taken,
-        items.last_seen,
-    )
-    momentum, rate = items.momentum, items.earned
-    usually = _usual_rate(rate, candidates, m)
-    outward, text, text_known, labels = items.outward, items.text, items.text_known, items.categories
-    one = np.float32(1.0)
-    logs = np.ones(LOGS, np.float32)  # all logarithms of a candidate at once
-    for c in range(m):
-        ahead = np.uintp(candidates[min(c + AHEAD, m - 1)])
-        read_ahead(taken, ahead)
-        read_ahead(outward, ahead)
-        read_ahead(text, ahead)
-        i = np.uintp(candidates[c])
-        count = taken[i]
-        usual = (count + np.float32(0.3)) / events
-        often = one / np.sqrt(count + np.float32(5.0))
-        for d in range(DECAYS):
-            logs[d] = popularity[i, d] * scales[d] + np.float32(0.05)
-        logs[DECAYS] = usual
-        logs[DECAYS + 1] = (stages[i, stage] * stage_scale + np.float32(50.0) * usual) / (
-            (stage_total + np.float32(50.0)) * usual
-        )
-        logs[DECAYS + 2] = one + np.float32(30.0) * evidence[c, NEXT]
-        logs[DECAYS + 3] = one + np.float32(100.0) * evidence[c, AROUND] * often
-        logs[DECAYS + 4] = one + np.float32(30.0) * evidence[c, SHARED] * often
-        logs[DECAYS + 5] = one + np.float32(10.0) * evidence[c, DISLIKED] * often
-        logs[DECAYS + 6] = one + evidence[c, AGAIN_COUNT]
-        known = published[i] if published[i] >= 0.0 else first_seen[i]
-        born = first_taken[i] if first_taken[i] >= 0.0 else known
-        age = max(now - born, 0.0) if born >= 0.0 else 0.0
-        logs[DECAYS + 7] = one + np.float32(age / 60.0)
-        idle = max(now - last_seen[i], 0.0) if last_seen[i] >= 0.0 else 1e8
-        logs[DECAYS + 8] = one + np.float32(idle / 60.0)
-        logs[DECAYS + 9] = one + np.float32(300.0) * evidence[c, ALIKE]
-        logs[DECAYS + 10] = one + np.float32(10.0) * evidence[c, PASSED]
-        logs[DECAYS + 11] = one + np.float32(10.0) * evidence[c, PASSED_LATELY]
-        earned = usually * EARNED_PRIOR + max(rate[i, 0], np.float32(0.0))
-        logs[DECAYS + 12] = earned / (usually * (EARNED_PRIOR + rate[i, 1])) if usually > 0.0 else one
-        logs[DECAYS + 13] = one + np.float32(100.0) * evidence[c, AROUND_NOW] * often
-        logs[DECAYS + 14] = one + np.float32(30.0) * evidence[c, SHARED_NOW] * often
-        for k in range(LOGS):
-            logs[k] = fast_log(logs[k])
-        x[c, CONSTANT] = 1.0
-        for k in range(S_TOGETHER - POPULAR + 1):
-            x[c, POPULAR + k] = logs[k]
-        x[c, S_DISLIKED] = logs[DECAYS + 5]
-        x[c, S_ALIKE] = logs[DECAYS + 9]
-        x[c, S_PASSED] = logs[DECAYS + 10]
-        x[c, S_PASSED_LATELY] = logs[DECAYS + 11]
-        x[c, EARNED] = logs[DECAYS + 12]
-        x[c, S_AROUND_NOW] = logs[DECAYS + 13]
-        x[c, S_TOGETHER_NOW] = logs[DECAYS + 14]
-        x[c, S_AGAIN_OFTEN] = logs[DECAYS + 6]
-        x[c, NEW] = np.float32(0.3) * logs[DECAYS + 7]
-        x[c, IDLE] = np.float32(0.3) * logs[DECAYS + 8]
-        x[c, PATTERN] = np.float32(3.0) * evidence[c, SYMMETRIC]
-        x[c, SEQUENCE] = np.float32(20.0) * evidence[c, DIRECTED]
-        x[c, S_AGAIN] = evidence[c, AGAIN]
-        x[c, VECTORS] = bias[i] + dot(vector, outward[i])
-        near, far = np.float32(0.0), np.float32(0.0)
-        if text_known[i] and length > 0:
-            near = dot(recent, text[i])
-            far = dot(whole, text[i])
-        x[c, TEXT_RECENT] = np.float32(4.0) * near
-        x[c, TEXT_PROFILE] = np.float32(4.0) * far
-        x[c, MOMENTUM] = momentum[i]
-        x[c, LIKED] = reward[i, 0] / (reward[i, 1] + np.float32(5.0))
-        best, best_now = np.float32(0.0), np.float32(0.0)
-        for k in range(CATEGORY_SLOTS):
-            if labels[i, k] >= 0:
-                best = max(best, shares[labels[i, k], 0])
-                best_now = max(best_now, shares[labels[i, k], 1])
-        x[c, CATEGORY] = np.float32(4.0) * best
-        x[c, CATEGORY_NOW] = np.float32(4.0) * best_now
+    _note_counts(items, clock, request, scratch, m, x)
+    _note_evidence(items, scratch, m, x)
+    _take_logarithms(x, m)
+    _note_vectors(items, attention, request, scratch, m, x)
+    _note_texts(items, request, scratch, m, x)
+    _note_categories(items, request, scratch, m, categories, x)
