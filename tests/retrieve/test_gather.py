@@ -52,6 +52,7 @@ def test_candidates_are_distinct_and_may_be_shown_and_the_memory_is_clean_again(
         assert (found._scratch.slot == -1).all()
         assert not found._scratch.mark.any()
         assert not found._scratch.likely.any()
+        assert not found._scratch.lately.any()
         assert not found._scratch.likeness.any()
 
 

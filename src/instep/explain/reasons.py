@@ -97,10 +97,6 @@ def _single(place: int) -> Fading:
     return lambda past: (np.arange(len(past.recent)) == place).astype(np.float32)
 
 
-def _equal(past: Past) -> NDArray[np.float32]:
-    return np.ones(len(past.recent), np.float32)
-
-
 def _from_pairs(columns: tuple[tuple[int, float], ...], fading: Fading) -> Shares:
     def shares(state: State, item: int, past: Past) -> NDArray[np.float32]:
         table, fade = state.neighbours, fading(past)
@@ -154,6 +150,8 @@ def _same_category(fading: Fading) -> Shares:
 
 
 _AROUND: Final = ((FORWARD, 1.0), (BACKWARD, float(BACK)))
+# The users most alike are many: for them stands the item of the history that most of an item's takers share.
+_ALIKE: Final = _from_pairs(((TOGETHER, 1.0),), _by_place(float(NEWEST_DECAY)))
 _SHARES: Final[dict[str, Shares]] = {
     "next": _from_pairs(((FORWARD, 1.0),), _by_place(float(NEXT_DECAY))),
     "around": _from_pairs(_AROUND, _by_place(float(AROUND_DECAY))),
@@ -162,18 +160,17 @@ _SHARES: Final[dict[str, Shares]] = {
     "together_now": _from_pairs(((TOGETHER, 1.0),), _by_time),
     "after_newest": _from_pairs(((FORWARD, 1.0),), _single(0)),
     "after_second": _from_pairs(((FORWARD, 1.0),), _single(1)),
-    "support": _from_pairs(((TOGETHER, 1.0),), _equal),
-    "strongest": _from_pairs(((TOGETHER, 1.0),), _equal),
-    # The users most alike are many: for them stands the item of the history that most of an item's takers share.
-    "alike": _from_pairs(((TOGETHER, 1.0),), _by_place(float(NEWEST_DECAY))),
-    "alike_lately": _from_pairs(((TOGETHER, 1.0),), _by_place(float(NEWEST_DECAY))),
+    "support": _from_pairs(((TOGETHER, 1.0),), _by_place(1.0)),
+    "strongest": _from_pairs(((TOGETHER, 1.0),), _by_place(1.0)),
+    "alike": _ALIKE,
+    "alike_lately": _ALIKE,
     "pattern": _from_dense("symmetric"),
     "sequence": _from_dense("directed"),
     "vectors": _from_vectors,
     "text_recent": _from_rows("text", "text", _by_time),
     "text_profile": _from_rows("text", "text", _by_place(float(TEXT_PROFILE_DECAY))),
     "text_newest": _from_rows("text", "text", _single(0)),
-    "text_nearest": _from_rows("text", "text", _equal),
+    "text_nearest": _from_rows("text", "text", _by_place(1.0)),
     "category": _same_category(_by_place(float(CATEGORY_DECAY))),
     "category_now": _same_category(_by_time),
 }

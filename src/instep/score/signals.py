@@ -264,6 +264,7 @@ def _note_evidence(items: Items, scratch: Scratch, m: int, x: F32) -> None:
 
 @njit(cache=True, error_model="numpy")
 def _take_logarithms(x: F32, m: int) -> None:
+    """Of every column from FIRST_LOG to LAST_LOG, in place."""
     for c in range(m):
         for k in range(FIRST_LOG, LAST_LOG + 1):
             x[c, k] = fast_log(x[c, k])

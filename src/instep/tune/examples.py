@@ -230,9 +230,11 @@ class _Gathered:
         self._rows.append((who, what, act.timestamp, kind, value, reward, chance, offset))
 
     def acts(self) -> Acts:
+        """The acts in the log's order."""
         return _columns(self._rows)
 
     def shown(self) -> Acts:
+        """What slates showed, a row a place, of kind -1."""
         rows = [
             (
                 _number(self.users, slate.user_id),

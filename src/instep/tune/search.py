@@ -67,6 +67,7 @@ def search(
     done = 0
 
     def objective(trial: Any) -> float:
+        """Train what a trial suggests; its score afterwards."""
         nonlocal done
         tried = suggested(trial, fixed)
         task = make_task(tried.task, tried.settings)

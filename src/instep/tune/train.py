@@ -200,6 +200,7 @@ class _Run:
             torch.manual_seed(plan.seed + 1000 * self.rank)
 
     def go(self, trackers: list[Tracker], told: Told, stop: Stop | None) -> tuple[Any, Result]:
+        """Train to the end from where a checkpoint left off; the best model that was seen."""
         self.place.mkdir(parents=True, exist_ok=True)
         resumed = self._take_up()
         if not resumed:
