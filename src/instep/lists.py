@@ -13,7 +13,9 @@ import numpy as np
 from instep.domain import InvalidRequest, SlateItem
 from instep.learn import reduce
 from instep.learn.histories import TIME
+from instep.learn.terms import query_terms
 from instep.retrieve import nearest_items
+from instep.retrieve.terms import sharing
 from instep.state import DAY, WEEK, State
 from instep.state.tables import F32, TEXT_UNIT
 
@@ -31,7 +33,7 @@ class HistoryItem(NamedTuple):
 
 
 def similar(state: State, item_id: str, n: int, now: float) -> list[SlateItem]:
-    """Items most like one: by what is taken around it, and by text where nothing has been taken yet.
+    """Items most like one: by what is taken around it, by text, and by the names and words they share.
 
     Args:
         state: read only.
@@ -61,6 +63,8 @@ def similar(state: State, item_id: str, n: int, now: float) -> list[SlateItem]:
         likeness = state.items.text[hits] @ (vector / np.float32(TEXT_UNIT**2))
         for other, alike in zip(hits.tolist(), likeness.tolist(), strict=True):
             scores[other] = scores.get(other, 0.0) + max(alike, 0.0)
+    for other, cosine in sharing(state.items, state.terms, state.items.terms[row]).items():
+        scores[other] = scores.get(other, 0.0) + cosine
     return _listed(state, scores, n, now, without=row, source="similar")
 
 
@@ -91,24 +95,30 @@ def trending(state: State, n: int, category: str | None, now: float) -> list[Sla
     return _listed(state, found, n, now, source="trending")
 
 
-def search(state: State, vector: F32, n: int, now: float) -> list[SlateItem]:
-    """Items whose text is nearest to a query's vector (float32 (d,), of the encoder that read the catalogue).
+def search(state: State, text: str, vector: F32, n: int, now: float) -> list[SlateItem]:
+    """Items that a query means, and those that have its very words: cosines of the vectors and of the terms, summed.
 
     Args:
         state: read only.
-        vector: the query's.
+        text: the query.
+        vector: float32 (d,), the query's, of the encoder that read the catalogue.
         n: how many at most.
         now: as for `similar`.
     """
-    text = state.text
-    if len(text.centre) == 0 or text.raw.shape[1] != len(vector):
+    space = state.text
+    if len(space.centre) == 0 or space.raw.shape[1] != len(vector):
         return []
-    reduced = reduce(text, vector[None])[0].astype(np.float32)
-    hits = nearest_items(state.items, text.centre, text.members, reduced, max(8 * n, 100), SEARCH_PROBES)
-    exact = (text.raw[hits].astype(np.float32) - text.mean) @ (vector - text.mean)
-    length = np.linalg.norm(text.raw[hits].astype(np.float32) - text.mean, axis=1)
-    exact /= np.maximum(length * np.linalg.norm(vector - text.mean), 1e-9)
-    found = dict(zip(hits.tolist(), exact.tolist(), strict=True))
+    reduced = reduce(space, vector[None])[0].astype(np.float32)
+    hits = nearest_items(state.items, space.centre, space.members, reduced, max(8 * n, 100), SEARCH_PROBES)
+    named = sharing(state.items, state.terms, query_terms(text))
+    read = [row for row in named if row < len(space.raw) and state.items.text_known[row]]
+    rows = np.union1d(hits, np.array(read, hits.dtype))
+    centred = space.raw[rows].astype(np.float32) - space.mean
+    lengths = np.linalg.norm(centred, axis=1) * np.linalg.norm(vector - space.mean)
+    cosines = centred @ (vector - space.mean) / np.maximum(lengths, 1e-9)
+    found = {
+        row: cosine + named.get(row, 0.0) for row, cosine in zip(rows.tolist(), cosines.tolist(), strict=True)
+    }
     return _listed(state, found, n, now, source="search")
 
 
@@ -117,7 +127,14 @@ def _listed(
 ) -> list[SlateItem]:
     items = state.items
     order = sorted(scores, key=lambda row: (-scores[row], row))
-    shown = (r for r in order if r != without and not items.blocked[r] and items.expires[r] > now)
+    shown = (
+        r
+        for r in order
+        if r != without
+        and not items.blocked[r]
+        and items.expires[r] > now
+        and (items.published[r] <= now or items.taken[r] > 0)
+    )
     return [
         SlateItem(state.names.items[row], scores[row], 1.0, (source,))
         for row, _ in zip(shown, range(n), strict=False)

@@ -189,31 +189,31 @@ class Model:
     def _items(self, visit: Visit, served: Served, asked: I32, enough: int) -> tuple[SlateItem, ...] | None:
         """Retrieve, score, filter, choose; None when fewer than `enough` candidates qualify."""
         clock, context, policy = time.perf_counter, visit.context, served.policy
-        with self._shortlist.gathered(visit.user, context.now, visit.repeat, asked, visit.browsed) as found:
-            gathered = clock()
-            self.on_stage("retrieve", gathered - visit.began)
-            added = np.zeros(found.size, np.float32)
-            for stage in served.scorers:
-                if isinstance(stage, Reranker):
-                    continue
-                extra = self._optional(
-                    f"scorer:{stage.name}", visit.degraded, stage.score, self.state, context, found.items
-                )
-                added = added if extra is None else added + extra
-            scores = found.scores + added
-            self.non_finite += int(np.count_nonzero(~np.isfinite(scores)))
-            rerankers = [stage for stage in served.scorers if isinstance(stage, Reranker)]
-            wanted = max([context.n, *(stage.top for stage in rerankers)])
-            places = self._qualified(found, scores, visit.allowed, wanted, policy)
-            if len(places) < enough:
-                return None
-            for reranker in rerankers:
-                scores, places = self._reranked(reranker, visit, found.items, scores, places)
-            scored = clock()
-            self.on_stage("score", scored - gathered)
-            items = self._chosen(found, scores, places, context, policy)
-            self.on_stage("choose", clock() - scored)
-            return items
+        found = self._shortlist.gather(visit.user, context.now, visit.repeat, asked, visit.browsed)
+        gathered = clock()
+        self.on_stage("retrieve", gathered - visit.began)
+        added = np.zeros(found.size, np.float32)
+        for stage in served.scorers:
+            if isinstance(stage, Reranker):
+                continue
+            extra = self._optional(
+                f"scorer:{stage.name}", visit.degraded, stage.score, self.state, context, found.items
+            )
+            added = added if extra is None else added + extra
+        scores = found.scores + added
+        self.non_finite += int(np.count_nonzero(~np.isfinite(scores)))
+        rerankers = [stage for stage in served.scorers if isinstance(stage, Reranker)]
+        wanted = max([context.n, *(stage.top for stage in rerankers)])
+        places = self._qualified(found, scores, visit.allowed, wanted, policy)
+        if len(places) < enough:
+            return None
+        for reranker in rerankers:
+            scores, places = self._reranked(reranker, visit, found.items, scores, places)
+        scored = clock()
+        self.on_stage("score", scored - gathered)
+        items = self._chosen(found, scores, places, context, policy)
+        self.on_stage("choose", clock() - scored)
+        return items
 
     def _reranked(
         self, stage: Reranker, visit: Visit, items: I32, scores: F32, places: I64
@@ -250,10 +250,10 @@ class Model:
             Item numbers, int32 (m,); the ranker's scores, float32 (m,); the signals, float32 (m, WIDTH).
         """
         user = self.state.user_number.get(self.state.names.merged.get(user_id, user_id), -1)
-        with self._shortlist.gathered(user, now, self.repeat, self._asked([])) as found:
-            scores = found.scores
-            places = best_places(scores, min(n, found.size))
-            return found.items[places].copy(), scores[places].copy(), found.signals[places].copy()
+        found = self._shortlist.gather(user, now, self.repeat, self._asked([]))
+        scores = found.scores
+        places = best_places(scores, min(n, found.size))
+        return found.items[places].copy(), scores[places].copy(), found.signals[places].copy()
 
     def _proposed(self, context: Context, retrievers: Sequence[Retriever], degraded: list[str]) -> list[I32]:
         """What the plugins' retrievers propose."""
@@ -330,7 +330,7 @@ class Model:
         ):
             why: tuple[Reason, ...] = ()
             if context.explain:
-                why = reasons(self.state, item, found.addends(place), found.recent, found.ages)
+                why = reasons(self.state, item, found.addends(place), *found.past())
             slate.append(SlateItem(names[item], value, propensity, _sources_of(bits), why))
         return tuple(slate)
 
@@ -340,7 +340,7 @@ class Model:
         if not (policy.draws or policy.deviation or policy.tilt):
             return expected[None]
         state, items, x = self.state, found.items[places], found.signals[places]
-        table, doubt, precision = state.items, user_doubt(len(found.recent)), state.weights.precision
+        table, doubt, precision = state.items, user_doubt(found.length), state.weights.precision
         own = item_deviations(table.taken, table.shown, table.last_seen, items, float(state.clock.now[0]))
         seen: F32 = expected[None]
         if policy.draws:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from instep.domain import Context, Feedback, Record
+from instep.domain import Context, Feedback, ItemPut, Record
 from instep.explain.reasons import STRONGEST, reasons
 from instep.flow import Flow, Settings
 from instep.log import MemoryLog
@@ -39,24 +39,24 @@ def test_a_reason_is_the_addend_of_the_score_it_names() -> None:
     state, found = flow.model.state, flow.model._shortlist
     asked = Context("u1", n=20, now=NOW + 99, explain=True, request_id="r")
     told = {item.item_id: item.reasons for item in flow.rank(asked).items}
-    with found.gathered(state.user_number["u1"], NOW + 99, False, np.arange(20, dtype=np.int32)):
-        assert set(told) == {state.names.items[item] for item in found.items}
-        for place, item in enumerate(found.items.tolist()):
-            addends = dict(zip(SIGNALS, found.addends(place).tolist(), strict=True))
-            for reason in told[state.names.items[item]]:
-                assert reason.contribution == round(addends[reason.signal], 4)
+    found.gather(state.user_number["u1"], NOW + 99, False, np.arange(20, dtype=np.int32))
+    assert set(told) == {state.names.items[item] for item in found.items}
+    for place, item in enumerate(found.items.tolist()):
+        addends = dict(zip(SIGNALS, found.addends(place).tolist(), strict=True))
+        for reason in told[state.names.items[item]]:
+            assert reason.contribution == round(addends[reason.signal], 4)
 
 
 def test_popularity_alone_does_not_hide_the_history() -> None:
     flow = small_flow()
     state = flow.model.state
     user = state.user_number["u1"]
-    with flow.model._shortlist.gathered(user, NOW + 99, False, np.arange(20, dtype=np.int32)) as found:
-        addends = np.zeros(len(SIGNALS), np.float32)
-        addends[:STRONGEST] = 5.0
-        for signal in ("next", "around", "together", "category"):
-            addends[SIGNALS.index(signal)] = 0.5
-        given_reasons = [reasons(state, int(item), addends, found.recent, found.ages) for item in found.items]
+    found = flow.model._shortlist.gather(user, NOW + 99, False, np.arange(20, dtype=np.int32))
+    addends = np.zeros(len(SIGNALS), np.float32)
+    addends[:STRONGEST] = 5.0
+    for signal in ("next", "around", "together", "category"):
+        addends[SIGNALS.index(signal)] = 0.5
+    given_reasons = [reasons(state, int(item), addends, *found.past()) for item in found.items]
     with_cause = [each for each in given_reasons if each[-1].because is not None]
     assert with_cause
     for each in given_reasons:
@@ -89,3 +89,14 @@ def test_the_cause_is_what_the_item_goes_with() -> None:
         causes[item.item_id] = {reason.because for reason in item.reasons} - {None}
     assert "tea" in causes["pot"]
     assert "saw" in causes["nail"]
+
+
+def test_a_shared_name_is_a_reason_and_the_item_that_shares_it_the_cause() -> None:
+    flow = Flow(MemoryLog(), Settings(policy="greedy"))
+    artists = {"a": "Cora Vega", "b": "Ann Bee", "c": "Cora Vega", "d": "Bo Li", "e": "Di Oz"}
+    flow.observe([ItemPut(f"put:{name}", name, NOW, {"artist": artist}) for name, artist in artists.items()])
+    flow.observe([Feedback(f"act:{k}", "eve", item, NOW + k, "click") for k, item in enumerate("ab")])
+    slate = flow.rank(Context("eve", n=3, now=NOW + 9, explain=True))
+    assert slate.items[0].item_id == "c"
+    shared = [reason for reason in slate.items[0].reasons if reason.signal == "terms_recent"]
+    assert [reason.because for reason in shared] == ["a"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from instep.domain import EncoderSwitch, Item, ItemPut, ItemRemoval, ItemVector, Record
+from instep.domain import EncoderSwitch, Item, ItemPatch, ItemPut, ItemRemoval, ItemVector, Record
 from instep.flow import Flow, Settings
 from instep.learn.text import _directions
-from instep.lists import search
+from instep.lists import search, similar
 from instep.log import MemoryLog
 from instep.state import TEXT_WIDTH
 
@@ -44,7 +44,7 @@ def test_thousands_of_dimensions_are_learned_from_the_first_item_on() -> None:
     flow = Flow(MemoryLog(), Settings())
     flow.observe([vector(k, k, 4096) for k in range(20)])
     query = np.frombuffer(vector(7, 7, 4096).vector, "<f2").astype(np.float32)
-    assert search(flow.model.state, query, 1, NOW)[0].item_id == "i7"
+    assert search(flow.model.state, "", query, 1, NOW)[0].item_id == "i7"
 
 
 def test_search_finds_what_a_plain_scan_finds_through_changes_and_removals() -> None:
@@ -63,7 +63,7 @@ def test_search_finds_what_a_plain_scan_finds_through_changes_and_removals() -> 
         centred = whole - mean
         cosine = centred @ (query - mean) / np.linalg.norm(centred, axis=1)
         best = [f"i{list(held)[at]}" for at in np.argsort(-cosine)[:5]]
-        assert [item.item_id for item in search(flow.model.state, query, 5, NOW)] == best
+        assert [item.item_id for item in search(flow.model.state, "", query, 5, NOW)] == best
 
 
 def flow_with(*records: Record) -> Flow:
@@ -82,13 +82,13 @@ def test_a_model_of_another_width_under_the_same_name_starts_anew() -> None:
     assert (state.names.encoder, state.names.beside, state.text.raw.shape[1]) == ("m", "", 24)
     assert state.items.text_known[:20].tolist() == [k == 3 for k in range(20)]
     assert flow.item("i5") == Item("i5")
-    assert search(flow.model.state, np.ones(48, np.float32), 5, NOW) == []
-    assert [item.item_id for item in search(flow.model.state, np.ones(24, np.float32), 5, NOW)] == ["i3"]
+    assert search(flow.model.state, "", np.ones(48, np.float32), 5, NOW) == []
+    assert [item.item_id for item in search(flow.model.state, "", np.ones(24, np.float32), 5, NOW)] == ["i3"]
 
 
 def found(flow: Flow, width: int = 48) -> list[tuple[str, float]]:
     query = np.random.default_rng(5).standard_normal(width).astype(np.float32)
-    return [(item.item_id, item.score) for item in search(flow.model.state, query, 5, NOW)]
+    return [(item.item_id, item.score) for item in search(flow.model.state, "", query, 5, NOW)]
 
 
 def test_vectors_of_another_model_wait_beside_until_the_switch() -> None:
@@ -141,3 +141,28 @@ def test_without_a_second_model_the_space_beside_holds_nothing() -> None:
     held = [array for name, array in state.arrays().items() if name.startswith("beside")]
     assert sum(array.nbytes for array in held) < 100
     assert state.names.beside_content == []
+
+
+def test_the_very_words_of_a_query_bring_an_item_forward_that_no_vector_would() -> None:
+    flow = flow_with(*(vector(k, k) for k in range(80)))
+    query = np.frombuffer(vector(7, 7).vector, "<f2").astype(np.float32)
+    plain = search(flow.model.state, "zorblax", query, 80, NOW)
+    assert plain[0].item_id == "i7"
+    last = plain[-1].item_id
+    flow.observe([ItemPut("put", last, NOW, {"title": "Zorblax 9", "brand": "Cora Vega"})])
+    assert search(flow.model.state, "the quick", query, 80, NOW) == plain
+    for words in ("ZORBLAX", "a vega, zorblax"):
+        found = search(flow.model.state, words, query, 80, NOW)
+        assert {item.item_id: item.score for item in found}[last] > plain[-1].score + 0.3
+    flow.observe([ItemPatch("patch", last, NOW, {"title": "tea", "brand": "Lu"})])
+    assert search(flow.model.state, "zorblax", query, 80, NOW) == plain
+
+
+def test_an_item_that_shares_a_name_is_similar_before_anything_was_taken() -> None:
+    flow = flow_with(
+        *(
+            ItemPut(f"p{k}", f"i{k}", NOW, {"artist": f"artist {k % 20}", "title": f"song {k}"})
+            for k in range(60)
+        )
+    )
+    assert {item.item_id for item in similar(flow.model.state, "i3", 2, NOW)} == {"i23", "i43"}

@@ -47,17 +47,17 @@ def test_a_scorer_reorders_and_says_its_share() -> None:
 def test_a_score_is_the_sum_of_its_addends_and_the_mean() -> None:
     flow = small_flow()
     found, state = flow.model._shortlist, flow.model.state
-    with found.gathered(state.user_number["u1"], NOW + 99, False, np.arange(20, dtype=np.int32)):
-        scores = found.scores.copy()
-        addends = np.array([found.addends(place) for place in range(found.size)])
-        assert addends.shape == (found.size, len(SIGNALS) == WIDTH and WIDTH)
-        # Candidates of one cell share their weights: there the addends' sum is the distance from one number.
-        from instep.score.ranker import item_cell
+    found.gather(state.user_number["u1"], NOW + 99, False, np.arange(20, dtype=np.int32))
+    scores = found.scores.copy()
+    addends = np.array([found.addends(place) for place in range(found.size)])
+    assert addends.shape == (found.size, len(SIGNALS) == WIDTH and WIDTH)
+    # Candidates of one cell share their weights: there the addends' sum is the distance from one number.
+    from instep.score.ranker import item_cell
 
-        cells = np.array([item_cell(state.items.taken[item]) for item in found.items])
-        for cell in np.unique(cells):
-            distance = scores[cells == cell] - addends[cells == cell].sum(1)
-            np.testing.assert_allclose(distance, distance[0], atol=1e-3)
+    cells = np.array([item_cell(state.items.taken[item]) for item in found.items])
+    for cell in np.unique(cells):
+        distance = scores[cells == cell] - addends[cells == cell].sum(1)
+        np.testing.assert_allclose(distance, distance[0], atol=1e-3)
 
 
 def test_the_order_in_which_candidates_are_asked_for_changes_no_score() -> None:
@@ -65,8 +65,8 @@ def test_the_order_in_which_candidates_are_asked_for_changes_no_score() -> None:
     found, state = flow.model._shortlist, flow.model.state
     seen = []
     for asked in (np.arange(20, dtype=np.int32), np.arange(20, dtype=np.int32)[::-1].copy()):
-        with found.gathered(state.user_number["u1"], NOW + 99, True, asked):
-            seen.append(dict(zip(found.items.tolist(), found.scores.tolist(), strict=True)))
+        found.gather(state.user_number["u1"], NOW + 99, True, asked)
+        seen.append(dict(zip(found.items.tolist(), found.scores.tolist(), strict=True)))
     assert seen[0] == seen[1]
 
 
@@ -90,11 +90,11 @@ def test_learning_a_choice_raises_its_probability() -> None:
     user = state.user_number["u2"]
 
     def probability(item: int) -> float:
-        with found.gathered(user, NOW + 99, True, np.arange(20, dtype=np.int32)):
-            scores = found.scores
-            place = found.items.tolist().index(item)
-            shares = np.exp(scores - scores.max())
-            return float(shares[place] / shares.sum())
+        found.gather(user, NOW + 99, True, np.arange(20, dtype=np.int32))
+        scores = found.scores
+        place = found.items.tolist().index(item)
+        shares = np.exp(scores - scores.max())
+        return float(shares[place] / shares.sum())
 
     for item in (3, 11, 19):
         before = probability(item)

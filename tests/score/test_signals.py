@@ -9,6 +9,7 @@ import pytest
 
 from instep.domain import Feedback, ItemPut
 from instep.flow import Flow, Settings
+from instep.learn.histories import closeness
 from instep.learn.positive import FORWARD, TOGETHER
 from instep.log import MemoryLog
 from instep.retrieve.gather import SUPPORT_DECAY
@@ -94,6 +95,40 @@ def test_texts_are_compared_with_the_newest_and_with_the_nearest() -> None:
     assert found["text_nearest"] == pytest.approx(4.0 * texts[0] @ texts[2], abs=1e-4)
     unread = signals_for(flow, "ann", "f")
     assert {unread[name] for name in SIGNALS if name.startswith("text_")} == {0.0}
+
+
+def test_terms_are_compared_by_how_rare_they_are() -> None:
+    flow = Flow(MemoryLog(), Settings(policy="greedy"))
+    titles = {"a": "red tea", "b": "red cup", "c": "blue cup", "d": "blue moon"}
+    flow.observe([ItemPut(f"put:{name}", name, NOW, {"title": title}) for name, title in titles.items()])
+    flow.observe([ItemPut("put:e", "e", NOW, {}), ItemPut("put:f", "f", NOW, {"title": "red"})])
+    for k, item in enumerate("ab"):
+        flow.observe([Feedback(f"act:{k}", "ann", item, NOW + HOUR + 60.0 * k, "click")])
+    held = {"red": 3, "blue": 2, "cup": 2, "tea": 1, "moon": 1}  # of five items that have terms
+    rarity = {word: math.log(6 / number) for word, number in held.items()}
+
+    def vector(name: str) -> dict[str, float]:
+        found = {word: rarity[word] for word in titles.get(name, "red").split()}
+        length = math.sqrt(sum(each**2 for each in found.values()))
+        return {word: each / length for word, each in found.items()}
+
+    def cosine(one: dict[str, float], other: dict[str, float]) -> float:
+        lengths = [math.sqrt(sum(each**2 for each in side.values())) for side in (one, other)]
+        return sum(one[word] * other.get(word, 0.0) for word in one) / math.prod(lengths)
+
+    now = NOW + 2 * HOUR
+    ages = [now - (NOW + HOUR + 60.0), now - (NOW + HOUR)]
+    near = [float(each) for each in closeness(np.array(ages))]
+    past = {
+        word: near[0] * vector("b").get(word, 0.0) + near[1] * vector("a").get(word, 0.0) for word in rarity
+    }
+    for name in "cdf":
+        found = signals_for(flow, "ann", name, now)
+        assert found["terms_newest"] == pytest.approx(4.0 * cosine(vector("b"), vector(name)), abs=1e-4)
+        assert found["terms_recent"] == pytest.approx(4.0 * cosine(past, vector(name)), abs=1e-4)
+    assert signals_for(flow, "ann", "c", now)["terms_newest"] > 1.0
+    unnamed = signals_for(flow, "ann", "e", now)
+    assert {unnamed["terms_newest"], unnamed["terms_recent"]} == {0.0}
 
 
 def test_old_acts_of_users_alike_count_less() -> None:

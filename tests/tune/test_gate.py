@@ -19,19 +19,50 @@ from instep.tune.unseen import Unseen, read_unseen, slices_of
 
 START = 1_700_000_000.0
 TOPICS = {
-    "tea": "green tea, black tea, camomile tea, teapot, tea strainer, mint tea, tea tin, oolong tea",
-    "garden": "garden spade, flower seeds, watering can, lawn rake, plant pot, garden hose, tulip bulbs, compost",
-    "bicycle": "bicycle tyre, bicycle bell, cycling helmet, bike pump, bicycle chain, bike light, saddle, handlebar",
-    "music": "electric guitar, violin strings, drum kit, piano stool, trumpet, clarinet reed, microphone, harp",
-    "winter": "wool socks, warm gloves, winter coat, scarf, snow boots, ski hat, thermal vest, fur mittens",
-    "kitchen": "frying pan, bread knife, soup ladle, mixing bowl, rolling pin, cake tin, chopping board, whisk",
+    "drinks": (
+        "tea coffee espresso cappuccino latte lemonade juice beer wine whisky vodka gin rum "
+        "cocktail champagne cider cola soda milkshake smoothie water cocoa brandy tequila sherry "
+        "port ale lager stout mead sake punch eggnog mocha kefir squash tonic vermouth absinthe "
+        "cognac bourbon martini mojito sangria matcha oolong chai kombucha"
+    ),
+    "garden": (
+        "spade seeds rake hose tulip compost lawn hedge rose fertiliser soil trowel greenhouse "
+        "shrub daffodil weed pruning wheelbarrow orchid bulb sprinkler flower fern ivy moss "
+        "lavender sunflower daisy lily peony hoe mulch trellis bonsai cactus begonia geranium "
+        "marigold orchard shears turf gardener planter violet hydrangea dahlia petunia jasmine"
+    ),
+    "vehicles": (
+        "car truck bus motorcycle bicycle scooter van taxi tractor lorry ambulance limousine jeep "
+        "convertible sedan train tram locomotive helicopter airplane glider ferry yacht canoe "
+        "kayak submarine speedboat sailboat trailer caravan bulldozer forklift minibus hatchback "
+        "engine tyre gearbox windscreen brake clutch headlight carburettor chassis dashboard "
+        "motorway garage petrol driver"
+    ),
+    "music": (
+        "guitar violin drum piano trumpet clarinet microphone harp flute saxophone cello banjo "
+        "trombone accordion orchestra symphony concerto melody chorus opera jazz blues rock "
+        "reggae ballad song singer choir conductor keyboard synthesizer amplifier headphones "
+        "vinyl tambourine xylophone oboe bassoon tuba ukulele mandolin harmonica rhythm chord "
+        "sonata bass karaoke bagpipes"
+    ),
+    "clothes": (
+        "socks gloves coat scarf boots hat vest mittens jacket trousers shirt skirt dress blouse "
+        "sweater cardigan jeans shorts tie belt sandals shoes slippers sneakers pyjamas robe suit "
+        "blazer hoodie leggings tights underwear bra cap beret raincoat parka kimono poncho apron "
+        "uniform tunic corset cloak waistcoat jumper bikini swimsuit"
+    ),
+    "animals": (
+        "dog cat horse cow sheep goat pig chicken duck goose rabbit hamster mouse rat lion tiger "
+        "leopard elephant giraffe zebra monkey gorilla bear wolf fox deer moose camel kangaroo "
+        "koala panda whale dolphin shark penguin eagle owl parrot crocodile snake lizard frog "
+        "turtle bee spider squirrel beaver otter"
+    ),
 }
-KINDS = ("red", "blue", "large", "small", "cheap", "fine")
 
 
 def items() -> dict[str, str]:
-    """288 item ids to titles, six topics; ids say nothing."""
-    titles = [f"{kind} {thing}" for each in TOPICS.values() for thing in each.split(", ") for kind in KINDS]
+    """288 item ids to titles of one word, six topics; no two share a word, and ids say nothing."""
+    titles = [word for each in TOPICS.values() for word in each.split()]
     return {f"i{number * 97 % 288}": title for number, title in enumerate(titles)}
 
 

@@ -19,7 +19,7 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
         language: BCP 47 tag, if known.
         image: address of a picture.
         audio: address of a recording.
-        published_at: seconds since the epoch.
+        published_at: seconds since the epoch; before then it is not recommended, unless somebody took it already.
         expires_at: seconds since the epoch; from then on it is not recommended.
         hidden: never recommended while true.
         attributes: every other field, as given.

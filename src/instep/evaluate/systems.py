@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
 
 from instep.domain import ConfigError, ItemVector
 from instep.evaluate.base import System
@@ -55,5 +58,12 @@ def make_system(
     if name == INSTEP:
         return Instep(stream, vectors, repeat)
     if name == NO_TEXT:
-        return Instep(stream, (), repeat, NO_TEXT)
+        return Instep(_without_text(stream), (), repeat, NO_TEXT)
     return BASELINES[name](len(stream.users), len(stream.items), seed)
+
+
+def _without_text(stream: Stream) -> Stream:
+    """The same with nothing to read about an item but its categories and attributes."""
+    bare: dict[str, Any] = {"title": "", "description": "", "brand": "", "author": ""}
+    catalogue = {name: msgspec.structs.replace(item, **bare) for name, item in stream.catalogue.items()}
+    return replace(stream, catalogue=catalogue)

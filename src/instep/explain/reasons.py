@@ -17,6 +17,7 @@ from instep.retrieve.gather import AROUND_DECAY, BACK, DENSE_DECAY, NEXT_DECAY, 
 from instep.score import SIGNALS
 from instep.score.signals import CATEGORY_DECAY, TEXT_PROFILE_DECAY
 from instep.state import State
+from instep.state.terms import NO_TERM
 
 STRONGEST: Final = 4
 HISTORY: Final = 20
@@ -149,6 +150,18 @@ def _same_category(fading: Fading) -> Shares:
     return shares
 
 
+def _same_terms(fading: Fading) -> Shares:
+    def shares(state: State, item: int, past: Past) -> NDArray[np.float32]:
+        mine, theirs = state.items.terms[item], state.items.terms[past.recent]
+        held = state.terms.held[mine & (len(state.terms.held) - 1)]
+        rarity = np.log((state.terms.size[0] + 1) / np.maximum(held, 1)) * (mine != NO_TERM)
+        shared = (theirs[:, :, None] == mine).any(1) @ rarity
+        out: NDArray[np.float32] = shared.astype(np.float32) * fading(past)
+        return out
+
+    return shares
+
+
 _AROUND: Final = ((FORWARD, 1.0), (BACKWARD, float(BACK)))
 # The users most alike are many: for them stands the item of the history that most of an item's takers share.
 _ALIKE: Final = _from_pairs(((TOGETHER, 1.0),), _by_place(float(NEWEST_DECAY)))
@@ -171,6 +184,8 @@ _SHARES: Final[dict[str, Shares]] = {
     "text_profile": _from_rows("text", "text", _by_place(float(TEXT_PROFILE_DECAY))),
     "text_newest": _from_rows("text", "text", _single(0)),
     "text_nearest": _from_rows("text", "text", _by_place(1.0)),
+    "terms_recent": _same_terms(_by_time),
+    "terms_newest": _same_terms(_single(0)),
     "category": _same_category(_by_place(float(CATEGORY_DECAY))),
     "category_now": _same_category(_by_time),
 }

@@ -34,6 +34,7 @@ from instep.learn.positive import (
     advance_time,
     learn_taken,
 )
+from instep.learn.terms import note_terms
 from instep.learn.text import add_beside, add_live
 from instep.reward import USUAL_DWELL, Account, Attribution, Reward, Usual, usual_rating
 from instep.state import State, new_space, with_cells
@@ -81,11 +82,11 @@ class FastLearner:
                 self._impression(record)
             case ItemPut():
                 item = item_from_fields(record.item_id, copy.deepcopy(record.fields))
-                self.state.set_item(self.state.item_row(record.item_id, record.timestamp), item)
+                self._set_item(record.item_id, record.timestamp, item)
             case ItemPatch():
                 self._item_patch(record)
             case ItemRemoval():
-                self.state.set_item(self.state.item_row(record.item_id, record.timestamp), None)
+                self._set_item(record.item_id, record.timestamp, None)
             case ItemVector():
                 self._vector(record)
             case EncoderSwitch():
@@ -132,6 +133,7 @@ class FastLearner:
         kind = state.type_row(event.type)
         reward = account.reward
         advance_time(state.items, state.clock, event.timestamp, state.n_items)
+        state.publish()
         self.examples.pass_time(event.timestamp)
         among = self.examples.join(event, user, item, kind, account)
         account.chosen = reward > 0 and not self._continues(user, item, kind, event.timestamp)
@@ -194,6 +196,7 @@ class FastLearner:
             state.history,
             state.attention,
             state.rehearsal,
+            state.terms,
         )
         learn_taken(tables, user, item, now, weight, int(state.users.seed[user]), state.n_items)
         keep_solved(state)
@@ -235,9 +238,13 @@ class FastLearner:
         row = self.state.item_row(record.item_id, record.timestamp)
         before = self.state.names.catalogue[row] or Item(record.item_id)
         fields = {**fields_of(before), **copy.deepcopy(record.fields)}
-        self.state.set_item(
-            row, item_from_fields(record.item_id, {k: v for k, v in fields.items() if v is not None})
-        )
+        known = {name: value for name, value in fields.items() if value is not None}
+        self._set_item(record.item_id, record.timestamp, item_from_fields(record.item_id, known))
+
+    def _set_item(self, item_id: str, now: float, item: Item | None) -> None:
+        row = self.state.item_row(item_id, now)
+        self.state.set_item(row, item)
+        note_terms(self.state, row, item)
 
     def _vector(self, record: ItemVector) -> None:
         """Into the space that requests read, or of another encoder into the one beside; a third starts that anew."""

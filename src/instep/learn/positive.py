@@ -22,12 +22,14 @@ from instep.state import (
     Items,
     Ragged,
     Rehearsal,
+    Terms,
     Trending,
     append_cell,
     grow_row,
 )
 from instep.state.attention import READS
 from instep.state.tables import F32, F64, I32
+from instep.state.terms import bring_forward
 
 PAIR_HISTORY = 40
 PAIR_DECAY = 0.9
@@ -264,6 +266,7 @@ class Taught(NamedTuple):
     history: Ragged
     attention: Attention
     rehearsal: Rehearsal
+    terms: Terms
 
 
 @njit(cache=True)
@@ -285,6 +288,7 @@ def learn_taken(tables: Taught, user: int, item: int, now: float, weight: float,
     count_taken(items, clock, tables.trending, item, weight, len(recent), n)
     enter_head(items, tables.head, item)
     keep_taker(tables.takers, item, user)
+    bring_forward(tables.terms, items.terms, item)
     relate_pairs(items, tables.neighbours, item, recent, weight)
     sum_dense(items, tables.head, item, recent, weight)
     known = recent_items(history, user, READS, -1, True, now)  # acts of the same moment are no history

@@ -3,6 +3,7 @@
 from instep.retrieve.candidates import (
     MOST,
     SOURCES,
+    Question,
     Request,
     Scratch,
     Tables,
@@ -10,11 +11,13 @@ from instep.retrieve.candidates import (
 )
 from instep.retrieve.filters import compile_filter
 from instep.retrieve.gather import gather, release
+from instep.retrieve.request import read_request
 from instep.retrieve.text import nearest_items, text_profile
 
 __all__ = [
     "MOST",
     "SOURCES",
+    "Question",
     "Request",
     "Scratch",
     "Tables",
@@ -22,6 +25,7 @@ __all__ = [
     "gather",
     "nearest_items",
     "new_scratch",
+    "read_request",
     "release",
     "text_profile",
 ]

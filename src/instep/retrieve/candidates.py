@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numba import njit
 
-from instep.state import HEAD_SLOTS, Attention, Head, Items, Ragged, Trending
+from instep.state import HEAD_SLOTS, Attention, Clock, Head, Items, Ragged, Terms, Trending, Weights
 from instep.state.tables import F32, F64, I32
 
 MOST: Final = 2048
@@ -30,8 +30,20 @@ MOST: Final = 2048
     PASSED_LATELY,
 ) = range(16)
 EVIDENCE: Final = 16  # a row is a cache line
+SLOTS: Final = 512  # of a hash table of the terms of a history
 
-SOURCES: Final = ("neighbours", "trending", "category", "fresh", "text", "dense", "again", "asked", "alike")
+SOURCES: Final = (
+    "neighbours",
+    "trending",
+    "category",
+    "fresh",
+    "text",
+    "dense",
+    "again",
+    "asked",
+    "alike",
+    "terms",
+)
 (
     FROM_NEIGHBOURS,
     FROM_TRENDING,
@@ -42,6 +54,7 @@ SOURCES: Final = ("neighbours", "trending", "category", "fresh", "text", "dense"
     FROM_AGAIN,
     FROM_ASKED,
     FROM_ALIKE,
+    FROM_TERMS,
 ) = (1 << k for k in range(len(SOURCES)))
 
 
@@ -60,6 +73,8 @@ class Scratch(NamedTuple):
         reached: int32 (n,), the items with something in `likely`.
         likeness: float32 (users,), 0 between requests.
         met: int32 (users,), the users with something in `likeness`.
+        keys: int32 (SLOTS,), a hash table of the terms of the history at hand.
+        weights: float32 (SLOTS, 3), what each of them weighs (`retrieve.terms`).
     """
 
     slot: I32
@@ -73,6 +88,8 @@ class Scratch(NamedTuple):
     reached: I32
     likeness: F32
     met: I32
+    keys: I32
+    weights: F32
 
 
 def new_scratch(items: int, users: int) -> Scratch:
@@ -89,13 +106,16 @@ def new_scratch(items: int, users: int) -> Scratch:
         np.zeros(items, np.int32),
         np.zeros(users, np.float32),
         np.zeros(users, np.int32),
+        np.zeros(SLOTS, np.int32),
+        np.zeros((SLOTS, 3), np.float32),
     )
 
 
 class Tables(NamedTuple):
-    """What candidates are gathered from, beside the items' own table.
+    """All that a request reads: one tuple, since handing over the tables one by one costs as much as a step.
 
     Args:
+        items, clock, weights: the items, time, and the ranker.
         neighbours: a row an item: what is taken with it.
         takers: a row an item: who took it last.
         history: a row a user: the acts.
@@ -103,8 +123,14 @@ class Tables(NamedTuple):
         head: the popular items' regressions.
         trending: what is popular and what is new.
         attention: what reads a history into one vector.
+        terms: which items a term names.
+        centre: float32 (cells, TEXT_WIDTH), of the cells that make texts quick to search.
+        members: a row a cell, of item numbers.
     """
 
+    items: Items
+    clock: Clock
+    weights: Weights
     neighbours: Ragged
     takers: Ragged
     history: Ragged
@@ -112,36 +138,62 @@ class Tables(NamedTuple):
     head: Head
     trending: Trending
     attention: Attention
+    terms: Terms
+    centre: F32
+    members: Ragged
 
 
-class Request(NamedTuple):
-    """What the kernels need to know of a request.
+class Question(NamedTuple):
+    """What is asked.
 
     Args:
         user: row of the user, -1 if unknown.
         now: seconds.
+        before: acts from then on are left out of the history, seconds.
         repeat: whether consumed items may come back.
+        closed: whether nothing but `asked` is to be considered.
+        asked: int32 (a,), items to consider whatever happens (a small catalogue, a category's items, a slate's).
+        browsed: int32 (c,), category numbers whose trending items are wanted.
+        probes: cells of texts that are searched.
+        categories: categories in use.
+    """
+
+    user: int
+    now: float
+    before: float
+    repeat: bool
+    closed: bool
+    asked: I32
+    browsed: I32
+    probes: int
+    categories: int
+
+
+class Request(NamedTuple):
+    """The question with what the user's history says to it.
+
+    Args:
+        user, now, repeat, closed, asked, browsed: as in `Question`.
         recent: int32 (m,), liked items, newest first.
         ages: float64 (c,), seconds since the acts on the newest of them.
         closeness: float32 (c,), how close in time those are, 1 for the newest (`learn.histories.closeness`).
         refused: int32 (r,), refused items, newest first.
-        asked: int32 (a,), items to consider whatever happens (a small catalogue, a category's items, a slate's).
-        closed: whether nothing but `asked` is to be considered.
         near: int32 (h,), what is near the history in text.
-        browsed: int32 (c,), category numbers whose trending items are wanted.
+        idle: seconds since the newest act.
     """
 
     user: int
     now: float
     repeat: bool
+    closed: bool
+    asked: I32
+    browsed: I32
     recent: I32
     ages: F64
     closeness: F32
     refused: I32
-    asked: I32
-    closed: bool
     near: I32
-    browsed: I32
+    idle: float
 
 
 @njit(cache=True, inline="always")
@@ -158,12 +210,15 @@ def take_up(scratch: Scratch, m: int, item: int) -> None:
 def consider(items: Items, scratch: Scratch, m: int, wanted: I32, request: Request, source: int) -> int:
     """Take items up as candidates unless they may not be shown; returns how many there are now.
 
+    What is published later is not shown yet, unless somebody has taken it already.
+
     Here and below tables are taken apart outside the loops: reading a field of a tuple counts a reference each time.
     """
     slot, sources = scratch.slot, scratch.sources
     if request.closed and source != FROM_ASKED:
         return m
-    blocked, expires, now = items.blocked, items.expires, request.now
+    blocked, expires, published, taken = items.blocked, items.expires, items.published, items.taken
+    now = request.now
     for item in wanted:
         if item < 0:
             continue
@@ -171,6 +226,8 @@ def consider(items: Items, scratch: Scratch, m: int, wanted: I32, request: Reque
         if at >= 0:
             sources[at] |= source
         elif at == -1 and m < MOST and blocked[item] == 0 and expires[item] > now:
+            if published[item] > now and taken[item] == 0.0:
+                continue
             take_up(scratch, m, item)
             sources[m] = source
             m += 1

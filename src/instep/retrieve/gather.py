@@ -40,10 +40,11 @@ from instep.retrieve.candidates import (
     consider,
     take_up,
 )
+from instep.retrieve.request import READ_HISTORY
+from instep.retrieve.terms import add_sharing
 from instep.state import DECAYS, Head, Items, Ragged
 from instep.state.tables import I32
 
-READ_HISTORY: Final = 40
 AGAIN_HISTORY: Final = 200
 FAINT_LEAST: Final = 128
 FAINT = np.float32(4.0)  # times the neighbours' mean: a tie above keeps a candidate
@@ -231,12 +232,12 @@ def _add_passed(passed: Ragged, request: Request, scratch: Scratch) -> None:
 
 
 @njit(cache=True)
-def gather(items: Items, tables: Tables, request: Request, scratch: Scratch) -> int:
+def gather(tables: Tables, request: Request, scratch: Scratch) -> int:
     """Fill `scratch` with candidates and their evidence; returns how many (m <= MOST).
 
     Nothing but `scratch` is written. `release` must follow when the candidates have been used.
     """
-    trending = tables.trending
+    items, trending = tables.items, tables.trending
     m = _mark_history(items, tables.history, request, scratch, 0)
     m = consider(items, scratch, m, request.asked, request, FROM_ASKED)
     m = consider(items, scratch, m, request.near, request, FROM_TEXT)
@@ -245,6 +246,7 @@ def gather(items: Items, tables: Tables, request: Request, scratch: Scratch) -> 
     for c in request.browsed:
         m = consider(items, scratch, m, trending.category[c], request, FROM_CATEGORY)
     m = consider(items, scratch, m, trending.fresh, request, FROM_FRESH)
+    m = add_sharing(items, tables.terms, request, scratch, m)
     m, reached, total = walk_alike(items, tables.takers, tables.history, request, scratch, m)
     m = _add_neighbours(items, tables.neighbours, request, scratch, m)
     m = _add_dense(items, tables.head, request, scratch, m)

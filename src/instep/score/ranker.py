@@ -53,6 +53,7 @@ PRIOR: Final = {
     "vectors": 0.2,
     "text_recent": 0.2,
     "text_profile": 0.2,
+    "terms_recent": 0.2,
     "liked": 0.2,
     "category": 0.15,
     "category_now": 0.1,

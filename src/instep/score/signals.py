@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numba import njit
@@ -28,10 +28,12 @@ from instep.retrieve.candidates import (
     SUPPORT,
     Request,
     Scratch,
+    Tables,
 )
-from instep.retrieve.gather import READ_HISTORY
+from instep.retrieve.request import READ_HISTORY
+from instep.retrieve.terms import note_sharing
 from instep.state import CATEGORY_SLOTS, DECAYS, Attention, Clock, Items
-from instep.state.loops import dot, read_ahead
+from instep.state.loops import dot, fast_log, read_ahead
 from instep.state.tables import F32, I32, TEXT_UNIT
 
 SIGNALS: Final = (
@@ -72,6 +74,8 @@ SIGNALS: Final = (
     "text_profile",
     "text_newest",
     "text_nearest",
+    "terms_recent",
+    "terms_newest",
     "liked",
     "momentum",
     "category",
@@ -114,6 +118,8 @@ WIDTH: Final = len(SIGNALS)
     TEXT_PROFILE,
     TEXT_NEWEST,
     TEXT_NEAREST,
+    TERMS_RECENT,
+    TERMS_NEWEST,
     LIKED,
     MOMENTUM,
     CATEGORY,
@@ -125,21 +131,6 @@ ONE_BY_ONE: Final = 6  # items of the history whose texts are compared on their 
 CATEGORY_DECAY = np.float32(0.95)
 EARNED_PRIOR = np.float32(5.0)  # looks
 AHEAD: Final = 4  # candidates whose numbers are asked for before they are needed
-
-
-@njit(cache=True, error_model="numpy", inline="always")
-def fast_log(x: Any) -> Any:
-    """Natural logarithm of a positive float32 to 4e-6, six times faster than the exact one.
-
-    Source: exponent from the bits, mantissa by a Chebyshev fit of degree six on [1, 2].
-    """
-    bits = np.float32(x).view(np.int32)
-    exponent = np.float32((bits >> 23) - 127)
-    z = np.int32((bits & 0x7FFFFF) | 0x3F800000).view(np.float32)
-    p = np.float32(0.18497518) + z * np.float32(-0.01720806)
-    p = np.float32(2.23115054) + z * (np.float32(-0.85553763) + z * p)
-    p = np.float32(-2.09907492) + z * (np.float32(4.20453297) + z * (np.float32(-3.64883456) + z * p))
-    return exponent * np.float32(0.69314718) + p
 
 
 @njit(cache=True, error_model="numpy")
@@ -334,29 +325,22 @@ def _note_categories(
 
 
 @njit(cache=True, error_model="numpy")
-def fill_signals(
-    items: Items,
-    clock: Clock,
-    attention: Attention,
-    request: Request,
-    scratch: Scratch,
-    m: int,
-    categories: int,
-    x: F32,
-) -> None:
+def fill_signals(tables: Tables, request: Request, scratch: Scratch, m: int, categories: int, x: F32) -> None:
     """Write the signals of `m` candidates.
 
     Args:
-        items, clock, attention: the tables.
+        tables: read.
         request: for whom and when.
         scratch: candidates and evidence as `gather` left them.
         m: how many candidates.
         categories: number of categories in use.
         x: float32 (>= m, WIDTH), overwritten.
     """
-    _note_counts(items, clock, request, scratch, m, x)
+    items = tables.items
+    _note_counts(items, tables.clock, request, scratch, m, x)
     _note_evidence(items, scratch, m, x)
     _take_logarithms(x, m)
-    _note_vectors(items, attention, request, scratch, m, x)
+    _note_vectors(items, tables.attention, request, scratch, m, x)
     _note_texts(items, request, scratch, m, x)
+    note_sharing(items, tables.terms, scratch, m, x, TERMS_RECENT, TERMS_NEWEST)
     _note_categories(items, request, scratch, m, categories, x)

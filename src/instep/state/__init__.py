@@ -31,6 +31,7 @@ from instep.state.tables import (
     new_space,
     new_text_space,
 )
+from instep.state.terms import Terms
 
 drop_older_loops()
 return_large_arrays()
@@ -60,6 +61,7 @@ __all__ = [
     "Slates",
     "Space",
     "State",
+    "Terms",
     "TextSpace",
     "Trending",
     "Users",

@@ -26,6 +26,8 @@ PART: Final = ".part-"
 GROWING: Final = (
     "items.",
     "users.",
+    "terms.held",
+    "terms.holders.",
     "history.",
     "passed.",
     "neighbours.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import heapq
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -47,9 +48,10 @@ from instep.state.tables import (
     new_trending,
     with_room,
 )
+from instep.state.terms import Terms, new_terms, with_room_for_terms
 from instep.state.trials import Trials
 
-FORMAT = 8
+FORMAT = 9
 Arrays = dict[str, NDArray[Any]]
 PACKED = ("length", "ids", "values", "times")
 ROOM_PER_ROW = 256  # an event lengthens one row of takers, and one of what was passed over up to 32 times
@@ -105,6 +107,7 @@ class State:
         self.attention: Attention = new_attention()
         self.rehearsal: Rehearsal = new_rehearsal()
         self.trending: Trending = new_trending()
+        self.terms: Terms = new_terms()
         self.text: TextSpace = new_text_space()
         self.beside: Space = new_space()
         self.slates: Slates = new_slates()
@@ -114,6 +117,7 @@ class State:
         self.weights = weights
         self.solved: Callable[[], tuple[F32, F32]] | None = None
         self.offset = 0
+        self._upcoming: list[tuple[float, int]] = []  # a heap of when items are published, and their rows
         self._fresh_vectors = fresh_vectors
 
     @property
@@ -141,10 +145,22 @@ class State:
         self.takers = with_rows(self.takers, len(self.items.taken))
         self._fresh_vectors(self.items, row)
         self.items.first_seen[row] = now
+        self._enter_fresh(row)
+        return row
+
+    def _enter_fresh(self, row: int) -> None:
         at = int(self.trending.fresh_at[0])
         self.trending.fresh[at] = row
         self.trending.fresh_at[0] = (at + 1) % TRENDING_LENGTH
-        return row
+
+    def publish(self) -> None:
+        """Items whose time has come since this was last called are new from now on."""
+        now, upcoming = float(self.clock.now[0]), self._upcoming
+        while upcoming and upcoming[0][0] <= now:
+            time, row = heapq.heappop(upcoming)
+            again = bool(upcoming) and upcoming[0] == (time, row)
+            if self.items.published[row] == time and not again:  # else it was put off meanwhile
+                self._enter_fresh(row)
 
     def user_row(self, user_id: str) -> int:
         """Number of a user, created when new."""
@@ -201,6 +217,8 @@ class State:
         if item is None:
             return
         self.items.published[row] = -1.0 if item.published_at is None else item.published_at
+        if self.items.published[row] > self.clock.now[0]:
+            heapq.heappush(self._upcoming, (float(self.items.published[row]), row))
         self.items.expires[row] = np.inf if item.expires_at is None else item.expires_at
         numbers = [self.category_row(name) for name in item.categories[:CATEGORY_SLOTS]]
         self.items.categories[row] = numbers + [-1] * (CATEGORY_SLOTS - len(numbers))
@@ -232,6 +250,7 @@ class State:
         self.neighbours = with_cells(self.neighbours, ROOM_PER_EVENT)
         self.takers = with_cells(self.takers, ROOM_PER_ROW)
         self.passed = with_cells(self.passed, ROOM_PER_ROW)
+        self.terms = with_room_for_terms(self.terms)
 
     def arrays(self) -> Arrays:
         """Every table cut to what is used, by dotted name; the names as MessagePack bytes. Independent of room."""
@@ -252,6 +271,8 @@ class State:
             "trending",
             self.trending._replace(category=self.trending.category[: len(self.names.categories)]),
         )
+        out["terms.held"], out["terms.size"] = self.terms.held, self.terms.size
+        _put_ragged(out, "terms.holders", self.terms.holders, len(self.terms.held))
         _put_ragged(out, "history", self.history, users)
         _put_ragged(out, "neighbours", self.neighbours, n)
         _put_ragged(out, "takers", self.takers, n)
@@ -282,6 +303,7 @@ class State:
         attention = Attention(*_get(arrays, "attention", Attention))
         rehearsal = Rehearsal(*_get(arrays, "rehearsal", Rehearsal))
         trending = Trending(*_get(arrays, "trending", Trending))
+        terms = Terms(arrays["terms.held"], _get_ragged(arrays, "terms.holders"), arrays["terms.size"])
         slates = ring_of(Slates(*_get(arrays, "slates", Slates)))
         examination = Examination(*_get(arrays, "examination", Examination))
         pending = "solved.symmetric" in arrays
@@ -289,11 +311,13 @@ class State:
         self.names, self.items, self.users, self.text = names, items, users, text
         self.beside = Space(beside, *beside_rows)
         self.history, self.neighbours, self.clock, self.head = history, neighbours, clock, head
-        self.takers, self.passed = takers, passed
+        self.takers, self.passed, self.terms = takers, passed, terms
         self.attention, self.rehearsal = attention, rehearsal
         self.weights, self.trending, self.solved = weights, trending, solved
         self.slates, self.examination = slates, examination
         self.slate_number, self.newest_slate = slate_numbers(slates)
+        later = np.flatnonzero(items.published[: len(names.items)] > clock.now[0])
+        self._upcoming = sorted(zip(items.published[later].tolist(), later.tolist(), strict=True))
         self.item_number = {name: row for row, name in enumerate(names.items)}
         self.user_number = Numbers(names.users)
         self.category_number = {name: row for row, name in enumerate(names.categories)}

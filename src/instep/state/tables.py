@@ -26,6 +26,7 @@ TEXT_WIDTH: Final = 128
 TEXT_UNIT: Final = 127  # length of a reduced content vector, in bytes
 VECTOR_WIDTH: Final = 32
 CATEGORY_SLOTS: Final = 6
+TERM_SLOTS: Final = 16
 HEAD_SLOTS: Final = 1024
 TRENDING_LENGTH: Final = 100
 
@@ -64,6 +65,7 @@ class Items(NamedTuple):
         text: int8 (n, TEXT_WIDTH), the reduced content vector, length TEXT_UNIT; zero when there is none.
         text_known: uint8 (n,).
         categories: int32 (n, CATEGORY_SLOTS), category numbers, -1 where unused.
+        terms: int32 (n, TERM_SLOTS), numbers of the terms that name it, 0 where unused (`Terms`).
         head: int32 (n,), slot among the popular items that `Head` relates densely, or -1.
     """
 
@@ -90,6 +92,7 @@ class Items(NamedTuple):
     text: I8
     text_known: U8
     categories: I32
+    terms: I32
     head: I32
 
 
@@ -276,6 +279,7 @@ ITEM_COLUMNS: Final[tuple[Column, ...]] = (
     ("text", np.int8, (TEXT_WIDTH,), 0),
     ("text_known", np.uint8, (), 0),
     ("categories", np.int32, (CATEGORY_SLOTS,), -1),
+    ("terms", np.int32, (TERM_SLOTS,), 0),
     ("head", np.int32, (), -1),
 )
 USER_COLUMNS: Final[tuple[Column, ...]] = (

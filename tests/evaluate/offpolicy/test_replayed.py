@@ -151,7 +151,7 @@ def test_from_an_item_that_is_no_candidate_on_a_slate_has_no_probability(log: Lo
         else:
             possible.append(bool((logged.candidate[row] > 0).all()))
     assert 50 < first_taken < len(logged)
-    assert np.mean(possible) > 0.7  # nor does any policy put what is clearly worse above what is better
+    assert np.mean(possible) > 0.5  # nor does any policy put what is clearly worse above what is better
 
 
 def test_an_evaluation_writes_nothing_and_says_the_same_again(log: Log) -> None:

@@ -79,7 +79,7 @@ async def trending(service: Service, request: Request) -> SlateItems:
 
 
 async def search(service: Service, request: Request) -> SlateItems:
-    """Items whose text means what the words mean, by the language model.
+    """Items whose text means what the words mean, by the language model, or has these very words.
 
     503 while the model is being loaded; 404 when none is configured.
     """

@@ -53,6 +53,8 @@ const signals = {
   text_profile: { alone: "Text like your whole history", from: (title) => `Text close to ${title}` },
   text_newest: { alone: "Text like your last choice", from: (title) => `Text similar to ${title}` },
   text_nearest: { alone: "Text like one of your last choices", from: (title) => `Text most similar to ${title}` },
+  terms_recent: { alone: "Names and words of your last choices", from: (title) => `Shares a name or words with ${title}` },
+  terms_newest: { alone: "Names and words of your last choice", from: (title) => `Shares a name or words with ${title}` },
   text: { alone: "What the text says", from: (title) => `Text similar to ${title}` },
   new: { alone: "How new it is" },
   idle: { alone: "How lately somebody chose it" },
@@ -83,6 +85,7 @@ const sources = {
   again: "You chose it before",
   asked: "Looked up",
   alike: "From people like you",
+  terms: "Same name or words",
   search: "Close in meaning",
   similar: "Often taken with it, or alike in text",
 };

@@ -51,6 +51,8 @@ const signals = {
   text_profile: { alone: "文字与你的整体历史相近", from: (title) => `文字接近“${title}”` },
   text_newest: { alone: "文字与你刚才的选择相近", from: (title) => `文字与“${title}”相近` },
   text_nearest: { alone: "文字与你最近的某一项相近", from: (title) => `文字与“${title}”最相近` },
+  terms_recent: { alone: "与你最近的选择有相同的名称或用词", from: (title) => `与“${title}”有相同的名称或用词` },
+  terms_newest: { alone: "与你刚才的选择有相同的名称或用词", from: (title) => `与“${title}”有相同的名称或用词` },
   text: { alone: "文字内容", from: (title) => `文字与“${title}”相近` },
   new: { alone: "新旧程度" },
   idle: { alone: "最近一次被选择的时间" },
@@ -81,6 +83,7 @@ const sources = {
   again: "你选过它",
   asked: "按需查找",
   alike: "来自与你相似的人",
+  terms: "名称或用词相同",
   search: "语义相近",
   similar: "常被一起选择，或文字相近",
 };
