@@ -7,10 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from instep.domain import Context, Feedback, ItemPut, Record
-from instep.explain.reasons import STRONGEST, reasons
+from instep.explain.reasons import STRONGEST, Past, _because, reasons
 from instep.flow import Flow, Settings
 from instep.log import MemoryLog
 from instep.score import SIGNALS
+from instep.state.tables import TEXT_UNIT
 from instep.testing import small_flow
 from instep.testing.streams import END, USERS, streams
 
@@ -100,3 +101,19 @@ def test_a_shared_name_is_a_reason_and_the_item_that_shares_it_the_cause() -> No
     assert slate.items[0].item_id == "c"
     shared = [reason for reason in slate.items[0].reasons if reason.signal == "terms_recent"]
     assert [reason.because for reason in shared] == ["a"]
+
+
+def test_the_item_whose_text_is_nearest_is_the_cause_of_a_likeness_in_text() -> None:
+    flow = Flow(MemoryLog(), Settings(policy="greedy"))
+    flow.observe([ItemPut(f"put:{name}", name, NOW, {}) for name in "abcd"])
+    flow.observe([Feedback(f"act:{k}", "eve", item, NOW + k, "click") for k, item in enumerate("abc")])
+    state, rng = flow.model.state, np.random.default_rng(4)
+    rows = [state.item_number[name] for name in "abcd"]
+    for row in rows:
+        direction = rng.standard_normal(state.items.text.shape[1])
+        state.items.text[row] = np.round(TEXT_UNIT * direction / np.linalg.norm(direction))
+        state.items.text_known[row] = 1
+    for cause in "abc":
+        state.items.text[rows[3]] = state.items.text[state.item_number[cause]]
+        past = Past(np.array(rows[:3][::-1], np.int32), np.array([1.0, 2.0, 3.0]))
+        assert _because(state, "text_nearest", rows[3], past) == cause

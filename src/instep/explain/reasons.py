@@ -128,7 +128,8 @@ def _from_dense(field: str) -> Shares:
 
 def _from_rows(left: str, right: str, fading: Fading) -> Shares:
     def shares(state: State, item: int, past: Past) -> NDArray[np.float32]:
-        dots = getattr(state.items, left)[past.recent] @ getattr(state.items, right)[item]
+        # Texts are bytes, whose products would not fit into bytes.
+        dots = getattr(state.items, left)[past.recent].astype(np.float32) @ getattr(state.items, right)[item]
         out: NDArray[np.float32] = dots * fading(past)
         return out
 
