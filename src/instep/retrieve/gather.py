@@ -41,7 +41,7 @@ from instep.retrieve.candidates import (
     take_up,
 )
 from instep.retrieve.request import READ_HISTORY
-from instep.retrieve.terms import add_sharing
+from instep.retrieve.terms import add_sharing, weigh_terms
 from instep.state import DECAYS, Head, Items, Ragged
 from instep.state.tables import I32
 
@@ -246,6 +246,7 @@ def gather(tables: Tables, request: Request, scratch: Scratch) -> int:
     for c in request.browsed:
         m = consider(items, scratch, m, trending.category[c], request, FROM_CATEGORY)
     m = consider(items, scratch, m, trending.fresh, request, FROM_FRESH)
+    weigh_terms(items, tables.terms, request, scratch)
     m = add_sharing(items, tables.terms, request, scratch, m)
     m, reached, total = walk_alike(items, tables.takers, tables.history, request, scratch, m)
     m = _add_neighbours(items, tables.neighbours, request, scratch, m)

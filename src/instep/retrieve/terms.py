@@ -22,14 +22,13 @@ READ: Final = 20  # newest items of the history whose terms count
 SOUGHT: Final = 3  # newest items whose terms' holders are candidates
 RARE: Final = 1000  # items at most that a sought term has
 HITS: Final = 16
-SCALE = np.float32(4.0)
 RECENT, NEWEST, NEAR = 0, 1, 2
 
 
 @njit(cache=True, error_model="numpy", inline="always")
 def _rarity(held: I32, known: Any, term: Any) -> Any:
-    """Logarithm of how many items there are, and one, for each that has the term."""
-    return fast_log(known / np.float32(held[np.uintp(term & (len(held) - 1))]))
+    """Logarithm of how many items there are, and one, for each that has the term; at least 0."""
+    return max(fast_log(known / np.float32(held[np.uintp(term & (len(held) - 1))])), np.float32(0.0))
 
 
 @njit(cache=True, error_model="numpy")
@@ -94,42 +93,47 @@ def weigh_terms(items: Items, terms: Terms, request: Request, scratch: Scratch) 
             weights[at, NEAR] *= weights[at, RECENT]
 
 
-@njit(cache=True, error_model="numpy")
-def note_sharing(
-    items: Items, terms: Terms, scratch: Scratch, m: int, x: F32, recent: int, newest: int
-) -> None:
-    """Cosines of the candidates' terms with those of the history and of the newest item, as `weigh_terms` left them.
+@njit(cache=True, error_model="numpy", inline="always")
+def shared_terms(held: I32, known: Any, of_item: I32, scratch: Scratch) -> Any:
+    """Cosines of an item's terms with those of the history and of its newest item, as `weigh_terms` left them.
 
     Args:
-        items, terms: the tables.
-        scratch: the first `m` candidates, and the history's terms.
-        m: how many.
-        x: float32 (>= m, signals), written.
-        recent, newest: the columns.
+        held: `Terms.held`.
+        known: float32, items that have terms, and one.
+        of_item: int32 (TERM_SLOTS,), the item's terms.
+        scratch: the history's terms.
+
+    Returns:
+        Two float32.
     """
-    keys, weights, candidates = scratch.keys, scratch.weights, scratch.items
-    of_items, held, known = items.terms, terms.held, np.float32(terms.size[0] + 1)
-    for c in range(m):
-        of_item = of_items[np.uintp(candidates[c])]
-        with_recent, with_newest = np.float32(0.0), np.float32(0.0)
-        for term in of_item:
-            if term == NO_TERM:
-                break
-            at = _slot_of(keys, term)
-            with_recent += weights[at, RECENT]
-            with_newest += weights[at, NEWEST]
-        if with_recent > 0.0:
-            length = _length(held, known, of_item)
-            with_recent /= length
-            with_newest /= length
-        x[c, recent] = SCALE * with_recent
-        x[c, newest] = SCALE * with_newest
+    keys, weights = scratch.keys, scratch.weights
+    recent, newest = np.float32(0.0), np.float32(0.0)
+    for term in of_item:
+        if term == NO_TERM:
+            break
+        at = _slot_of(keys, term)
+        recent += weights[at, RECENT]
+        newest += weights[at, NEWEST]
+    if recent > 0.0:
+        length = _length(held, known, of_item)
+        recent /= length
+        newest /= length
+    return recent, newest
 
 
 @njit(cache=True, error_model="numpy")
 def add_sharing(items: Items, terms: Terms, request: Request, scratch: Scratch, m: int) -> int:
-    """Take up the items that share most with the newest few of the history; returns how many candidates there are."""
-    weigh_terms(items, terms, request, scratch)
+    """Take up the items that share most with the newest few of the history, after `weigh_terms`.
+
+    Args:
+        items, terms: the tables.
+        request: for whom.
+        scratch: the history's terms; candidates are added.
+        m: candidates so far.
+
+    Returns:
+        Candidates now.
+    """
     if request.closed:
         return m
     keys, weights = scratch.keys, scratch.weights

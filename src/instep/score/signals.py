@@ -31,8 +31,8 @@ from instep.retrieve.candidates import (
     Tables,
 )
 from instep.retrieve.request import READ_HISTORY
-from instep.retrieve.terms import note_sharing
-from instep.state import CATEGORY_SLOTS, DECAYS, Attention, Clock, Items
+from instep.retrieve.terms import shared_terms
+from instep.state import CATEGORY_SLOTS, DECAYS, Attention, Clock, Items, Terms
 from instep.state.loops import dot, fast_log, read_ahead
 from instep.state.tables import F32, I32, TEXT_UNIT
 
@@ -306,6 +306,17 @@ def _note_texts(items: Items, request: Request, scratch: Scratch, m: int, x: F32
 
 
 @njit(cache=True, error_model="numpy")
+def _note_terms(items: Items, terms: Terms, scratch: Scratch, m: int, x: F32) -> None:
+    """Cosines of the item's terms with those of the history, and of the newest item."""
+    of_items, held, known = items.terms, terms.held, np.float32(terms.size[0] + 1)
+    candidates, scale = scratch.items, np.float32(4.0)
+    for c in range(m):
+        recent, newest = shared_terms(held, known, of_items[np.uintp(candidates[c])], scratch)
+        x[c, TERMS_RECENT] = scale * recent
+        x[c, TERMS_NEWEST] = scale * newest
+
+
+@njit(cache=True, error_model="numpy")
 def _note_categories(
     items: Items, request: Request, scratch: Scratch, m: int, categories: int, x: F32
 ) -> None:
@@ -342,5 +353,5 @@ def fill_signals(tables: Tables, request: Request, scratch: Scratch, m: int, cat
     _take_logarithms(x, m)
     _note_vectors(items, tables.attention, request, scratch, m, x)
     _note_texts(items, request, scratch, m, x)
-    note_sharing(items, tables.terms, scratch, m, x, TERMS_RECENT, TERMS_NEWEST)
+    _note_terms(items, tables.terms, scratch, m, x)
     _note_categories(items, request, scratch, m, categories, x)
