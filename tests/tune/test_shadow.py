@@ -337,7 +337,15 @@ def seen(app: App) -> Shadow | None:
 def begins(app: App, *words: str) -> subprocess.Popen[str]:
     """`instep models shadow`, once it follows."""
     command = [sys.executable, "-m", "instep", "models", "shadow", str(app.folder.path), "v0001", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),  # a job behind & would ignore it
+    )
     until(lambda: process.poll() is not None or seen(app) is not None)
     return process
 
