@@ -14,7 +14,7 @@ from instep.domain import InvalidRequest, SlateItem
 from instep.learn import reduce
 from instep.learn.histories import TIME
 from instep.learn.terms import query_terms
-from instep.retrieve import nearest_items
+from instep.retrieve import may_be_shown, nearest_items
 from instep.retrieve.terms import sharing
 from instep.state import DAY, WEEK, State
 from instep.state.tables import F32, TEXT_UNIT
@@ -125,20 +125,9 @@ def search(state: State, text: str, vector: F32, n: int, now: float) -> list[Sla
 def _listed(
     state: State, scores: dict[int, float], n: int, now: float, without: int = -1, source: str = ""
 ) -> list[SlateItem]:
-    items = state.items
-    order = sorted(scores, key=lambda row: (-scores[row], row))
-    shown = (
-        r
-        for r in order
-        if r != without
-        and not items.blocked[r]
-        and items.expires[r] > now
-        and (items.published[r] <= now or items.taken[r] > 0)
-    )
-    return [
-        SlateItem(state.names.items[row], scores[row], 1.0, (source,))
-        for row, _ in zip(shown, range(n), strict=False)
-    ]
+    order = np.array(sorted(scores, key=lambda row: (-scores[row], row)), np.int32)
+    shown = order[may_be_shown(state.items, order, now) & (order != without)][:n].tolist()
+    return [SlateItem(state.names.items[row], scores[row], 1.0, (source,)) for row in shown]
 
 
 def history(state: State, user_id: str, n: int) -> list[HistoryItem]:

@@ -21,7 +21,7 @@ from instep.experiment import count_record, forget_users
 from instep.explain import reasons
 from instep.learn import Choice, FastLearner, recent_items, start_vectors
 from instep.policy import Policy, best_places
-from instep.retrieve import MOST, SOURCES, compile_filter
+from instep.retrieve import MOST, SOURCES, compile_filter, may_be_shown
 from instep.retrieve.base import Retriever
 from instep.retrieve.gather import in_categories
 from instep.reward import Attribution, RewardTable
@@ -319,6 +319,7 @@ class Model:
         choice = policy.choose(rows, min(context.n, len(places)), seed_of(context.request_id))
         names = self.state.names.items
         chosen = places[choice.places]
+        past = found.past() if context.explain else None
         slate = []
         for place, item, bits, value, propensity in zip(
             chosen.tolist(),
@@ -329,8 +330,8 @@ class Model:
             strict=True,
         ):
             why: tuple[Reason, ...] = ()
-            if context.explain:
-                why = reasons(self.state, item, found.addends(place), *found.past())
+            if past is not None:
+                why = reasons(self.state, item, found.addends(place), *past)
             slate.append(SlateItem(names[item], value, propensity, _sources_of(bits), why))
         return tuple(slate)
 
@@ -391,7 +392,7 @@ class Model:
         """
         state, n = self.state, self.state.n_items
         context, user, allowed = visit.context, visit.user, visit.allowed
-        open_ = (state.items.blocked[:n] == 0) & (state.items.expires[:n] > context.now)
+        open_ = may_be_shown(state.items, slice(n), context.now)
         if context.categories:
             wanted = [state.category_number.get(name, -2) for name in context.categories]
             open_ &= np.isin(state.items.categories[:n], wanted).any(1)

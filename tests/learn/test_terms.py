@@ -64,6 +64,22 @@ def test_the_first_terms_are_kept() -> None:
     assert not has(item, "late")
 
 
+def test_a_patched_price_keeps_the_place_that_being_taken_gave() -> None:
+    flow = Flow(MemoryLog(), Settings())
+    flow.observe([ItemPut(f"put:{name}", name, NOW, {"title": "tea"}) for name in "abc"])
+    flow.observe([Feedback(f"act:{user}", user, "c", NOW + 1, "click") for user in ("ann", "bob")])
+    state = flow.model.state
+
+    def order() -> list[str]:
+        holders, row = state.terms.holders, number_of("tea") & (len(state.terms.held) - 1)
+        start = int(holders.start[row])
+        return [state.names.items[item] for item in holders.ids[start : start + int(holders.length[row])]]
+
+    assert order() == ["c", "a", "b"]
+    flow.observe([ItemPatch("patch", "c", NOW + 2, {"price": 3.0})])
+    assert order() == ["c", "a", "b"]
+
+
 def held(state: State, term: str) -> int:
     return int(state.terms.held[number_of(term) & (len(state.terms.held) - 1)])
 

@@ -14,10 +14,10 @@ from instep.learn.positive import BACKWARD, FORWARD, TOGETHER
 from instep.learn.vectors import shares_of
 from instep.retrieve.alike import NEWEST_DECAY
 from instep.retrieve.gather import AROUND_DECAY, BACK, DENSE_DECAY, NEXT_DECAY, SHARED_DECAY
+from instep.retrieve.terms import rarities
 from instep.score import SIGNALS
 from instep.score.signals import CATEGORY_DECAY, TEXT_PROFILE_DECAY
 from instep.state import State
-from instep.state.terms import NO_TERM
 
 STRONGEST: Final = 4
 HISTORY: Final = 20
@@ -154,10 +154,8 @@ def _same_category(fading: Fading) -> Shares:
 def _same_terms(fading: Fading) -> Shares:
     def shares(state: State, item: int, past: Past) -> NDArray[np.float32]:
         mine, theirs = state.items.terms[item], state.items.terms[past.recent]
-        held = state.terms.held[mine & (len(state.terms.held) - 1)]
-        rarity = np.log((state.terms.size[0] + 1) / np.maximum(held, 1)) * (mine != NO_TERM)
-        shared = (theirs[:, :, None] == mine).any(1) @ rarity
-        out: NDArray[np.float32] = shared.astype(np.float32) * fading(past)
+        shared = (theirs[:, :, None] == mine).any(1) @ rarities(state.terms, mine)
+        out: NDArray[np.float32] = shared * fading(past)
         return out
 
     return shares

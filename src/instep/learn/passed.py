@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from instep.state import Ragged, grow_row
+from instep.state import Ragged, cell_of, grow_row
 from instep.state.tables import I32
 
 LIMIT: Final = 32
@@ -33,7 +33,7 @@ def note_shown(passed: Ragged, user: int, shown: I32) -> None:
     for at in range(passed.start[user], passed.start[user] + passed.length[user]):
         values[at, LATELY] *= LATELY_DECAY
     for item in shown:
-        at = _cell_of(passed, user, item)
+        at = cell_of(passed, user, item)
         if at < 0:
             at = free_cell(passed, user, float(share))
             if at < 0:
@@ -47,21 +47,13 @@ def note_shown(passed: Ragged, user: int, shown: I32) -> None:
 @njit(cache=True)
 def forget_passed(passed: Ragged, user: int, item: int) -> None:
     """An item was taken after all: its cell is free."""
-    at = _cell_of(passed, user, item)
+    at = cell_of(passed, user, item)
     if at >= 0:
         last = passed.start[user] + passed.length[user] - 1
         passed.ids[at] = passed.ids[last]
         for k in range(passed.values.shape[1]):
             passed.values[at, k] = passed.values[last, k]
         passed.length[user] -= 1
-
-
-@njit(cache=True)
-def _cell_of(passed: Ragged, user: int, item: int) -> int:
-    for at in range(passed.start[user], passed.start[user] + passed.length[user]):
-        if passed.ids[at] == item:
-            return int(at)
-    return -1
 
 
 @njit(cache=True)

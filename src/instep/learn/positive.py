@@ -25,6 +25,7 @@ from instep.state import (
     Terms,
     Trending,
     append_cell,
+    cell_of,
     grow_row,
 )
 from instep.state.attention import READS
@@ -186,11 +187,8 @@ def relate_pairs(items: Items, neighbours: Ragged, item: int, recent: I32, weigh
 @njit(cache=True)
 def keep_taker(takers: Ragged, item: int, user: int) -> None:
     """Note who took an item, each user once; at the limit the oldest quarter is dropped."""
-    start = takers.start[item]
-    for k in range(start, start + takers.length[item]):
-        if takers.ids[k] == user:
-            return
-    append_cell(takers, item, user, TAKERS)
+    if cell_of(takers, item, user) < 0:
+        append_cell(takers, item, user, TAKERS)
 
 
 @njit(cache=True)

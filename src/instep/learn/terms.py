@@ -107,5 +107,7 @@ def _numbers(terms: Iterator[str]) -> I32:
 
 
 def note_terms(state: State, row: int, item: Item | None) -> None:
-    """Write which terms an item has."""
-    state.terms = with_terms(state.terms, state.items.terms, row, term_numbers(item))
+    """Write which terms an item has; where they are what they were (a price was patched), it keeps its places."""
+    numbers = term_numbers(item)
+    if not np.array_equal(numbers, state.items.terms[row]):
+        state.terms = with_terms(state.terms, state.items.terms, row, numbers)

@@ -7,6 +7,7 @@ from instep.retrieve.candidates import (
     Request,
     Scratch,
     Tables,
+    may_be_shown,
     new_scratch,
 )
 from instep.retrieve.filters import compile_filter
@@ -23,6 +24,7 @@ __all__ = [
     "Tables",
     "compile_filter",
     "gather",
+    "may_be_shown",
     "nearest_items",
     "new_scratch",
     "read_request",

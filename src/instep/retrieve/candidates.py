@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from instep.state import HEAD_SLOTS, Attention, Clock, Head, Items, Ragged, Terms, Trending, Weights
 from instep.state.tables import F32, F64, I32
@@ -204,6 +205,13 @@ def take_up(scratch: Scratch, m: int, item: int) -> None:
     scratch.sources[m] = 0
     for c in range(EVIDENCE):
         scratch.evidence[m, c] = 0.0
+
+
+def may_be_shown(items: Items, rows: I32 | slice, now: float) -> NDArray[np.bool_]:
+    """Which items are neither hidden nor expired, and published or taken already, as `consider` has it."""
+    published = (items.published[rows] <= now) | (items.taken[rows] > 0.0)
+    shown: NDArray[np.bool_] = (items.blocked[rows] == 0) & (items.expires[rows] > now) & published
+    return shown
 
 
 @njit(cache=True)

@@ -169,6 +169,14 @@ def add_sharing(items: Items, terms: Terms, request: Request, scratch: Scratch, 
     return consider(items, scratch, m, best[:found], request, FROM_TERMS)
 
 
+def rarities(terms: Terms, numbers: I32) -> F32:
+    """What each of some terms weighs, float32 of their shape; NO_TERM nothing."""
+    held = np.maximum(terms.held[numbers & (len(terms.held) - 1)], 1)
+    known = np.log((terms.size[0] + 1) / held).clip(0.0)
+    weights: F32 = np.where(numbers == NO_TERM, 0.0, known).astype(np.float32)
+    return weights
+
+
 def sharing(items: Items, terms: Terms, numbers: I32) -> dict[int, float]:
     """Some of the items that share terms with these: the holders of each, by number, with the cosine.
 
@@ -181,13 +189,8 @@ def sharing(items: Items, terms: Terms, numbers: I32) -> dict[int, float]:
     held = [terms.holders.ids[starts[row] : starts[row] + lengths[row]] for row in numbers & last]
     rows = np.unique(np.concatenate([*held, np.zeros(0, np.int32)]))
 
-    def rarities(of: I32) -> F32:
-        known = np.log((terms.size[0] + 1) / np.maximum(terms.held[of & last], 1))
-        out: F32 = np.where(of == NO_TERM, 0.0, known).astype(np.float32)
-        return out
-
-    theirs = rarities(items.terms[rows])
+    theirs = rarities(terms, items.terms[rows])
     shared = (theirs**2 * np.isin(items.terms[rows], numbers)).sum(1)
-    length = np.sqrt((theirs**2).sum(1) * (rarities(numbers) ** 2).sum())
+    length = np.sqrt((theirs**2).sum(1) * (rarities(terms, numbers) ** 2).sum())
     cosines = shared / np.maximum(length, 1e-6)
     return {int(row): float(cosine) for row, cosine in zip(rows, cosines, strict=True) if cosine > 0.0}

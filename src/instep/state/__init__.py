@@ -3,7 +3,16 @@
 from instep.state.attention import Attention, Rehearsal
 from instep.state.compiled import drop_older_loops
 from instep.state.heap import return_large_arrays
-from instep.state.ragged import Ragged, append_cell, empty_ragged, extended, grow_row, with_cells, with_rows
+from instep.state.ragged import (
+    Ragged,
+    append_cell,
+    cell_of,
+    empty_ragged,
+    extended,
+    grow_row,
+    with_cells,
+    with_rows,
+)
 from instep.state.slates import PLACES, Examination, Slates
 from instep.state.state import State
 from instep.state.tables import (
@@ -67,6 +76,7 @@ __all__ = [
     "Users",
     "Weights",
     "append_cell",
+    "cell_of",
     "empty_ragged",
     "extended",
     "grow_row",

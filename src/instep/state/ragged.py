@@ -166,6 +166,15 @@ def grow_row(table: Ragged, row: int, limit: int) -> bool:
 
 
 @njit(cache=True)
+def cell_of(table: Ragged, row: int, cell_id: int) -> int:
+    """Index of a row's cell with an id, -1 if it has none."""
+    for at in range(table.start[row], table.start[row] + table.length[row]):
+        if table.ids[at] == cell_id:
+            return int(at)
+    return -1
+
+
+@njit(cache=True)
 def append_cell(table: Ragged, row: int, cell_id: int, limit: int) -> int:
     """Index of a fresh cell at the row's end; at the limit the oldest quarter of the row is dropped first."""
     if table.length[row] == table.capacity[row] and not grow_row(table, row, limit):

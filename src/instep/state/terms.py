@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numba import njit
 
-from instep.state.ragged import Ragged, append_cell, empty_ragged, with_cells, with_rows
+from instep.state.ragged import Ragged, append_cell, cell_of, empty_ragged, with_cells, with_rows
 from instep.state.tables import I32, I64, TERM_SLOTS
 
 FIRST_ROWS: Final = 1024
@@ -77,7 +77,7 @@ def _let_go(terms: Terms, of_items: I32, item: int) -> None:
         row = term & last
         held[row] -= 1
         terms.size[1] -= held[row] == 0
-        place = _place_of(holders, row, item)
+        place = cell_of(holders, row, item)
         if place >= 0:
             holders.length[row] -= 1
             for k in range(place, holders.start[row] + holders.length[row]):
@@ -99,18 +99,9 @@ def _hold(terms: Terms, of_items: I32, item: int) -> None:
 
 
 @njit(cache=True)
-def _place_of(holders: Ragged, row: int, item: int) -> int:
-    """Which cell of a row is the item's, -1 if none."""
-    for k in range(holders.start[row], holders.start[row] + holders.length[row]):
-        if holders.ids[k] == item:
-            return int(k)
-    return -1
-
-
-@njit(cache=True)
 def _enter(holders: Ragged, row: int, item: int) -> None:
     """The new one gets the last place; where there is no other it takes that of who was taken least."""
-    if _place_of(holders, row, item) >= 0:
+    if cell_of(holders, row, item) >= 0:
         return
     if holders.length[row] < HOLDERS:
         append_cell(holders, row, item, HOLDERS)
@@ -149,6 +140,6 @@ def bring_forward(terms: Terms, of_items: I32, item: int) -> None:
             break
         row = term & last
         _enter(holders, row, item)
-        place = _place_of(holders, row, item)
+        place = cell_of(holders, row, item)
         if place > holders.start[row]:
             holders.ids[place - 1], holders.ids[place] = item, holders.ids[place - 1]

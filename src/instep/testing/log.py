@@ -157,6 +157,7 @@ class LogContract(ABC):
         raised = []
 
         def apply(entries: Sequence[Entry]) -> None:
+            """Submit, fail to wait, and read, all from within."""
             if entries[0].record.event_id == "a":
                 later.append(log.submit([click("b")]))
                 with pytest.raises(RuntimeError, match="use submit") as refused:
