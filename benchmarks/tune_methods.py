@@ -40,7 +40,7 @@ from quality import CACHE, RETAIL, STREAMS
 FROZEN = "frozen"
 METHODS = ("lora", "adalora", "prefix", "adapter", "head", "full")
 MORE = ("ia3", "last-n")
-EVENTS = {"demo": 30_000, "online-retail": 60_000}
+EVENTS = {"demo": 30_000, "online-retail": 60_000, "songs": 20_000, "news": 30_000}
 """Of each stream the first so many: later, retail has hardly a cold item left."""
 QUICK_EVENTS = 8_000
 TRAINED = 0.5

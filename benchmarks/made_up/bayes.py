@@ -26,7 +26,7 @@ from instep.evaluate.simulate.world import (
 )
 
 PARTICLES: Final = 300
-GRID: Final = np.linspace(-3.0 * QUALITY, 3.0 * QUALITY, 15)
+GRID: Final = np.linspace(-4.0 * QUALITY, 4.0 * QUALITY, 19)
 MOVES, CHANGES = 0.06, 1.0 / 500.0  # of a taste at its user's visit, of a quality at any visit
 
 F64 = NDArray[np.float64]
