@@ -73,7 +73,7 @@ def fill(flow: Flow, shop: Shop, learned: int) -> None:
     ):
         row = state.user_row(f"u{user}")
         state.reserve()
-        remember(state.history, row, numbers[item], at, 1.0, click, math.nan)
+        remember(state.held(), row, numbers[item], at, 1.0, click, math.nan)
         state.users.events[row] += 1
     for batch in shop.acts(first):
         model.learn(Entry(0, record) for record in batch)

@@ -136,7 +136,7 @@ class Instep:
             state.reserve()
             item, kind = state.item_number[event.item_id], state.type_row(event.type)
             number = math.nan if event.value is None else event.value
-            remember(state.history, row, item, event.timestamp, judge(event), kind, number)
+            remember(state.held(), row, item, event.timestamp, judge(event), kind, number)
         slate = self.flow.rank(context)
         state.history.length[row] = length
         return slate

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from instep.state import Ragged, append_cell
+from instep.state import Held, Ragged, Tables, append_cell
 from instep.state.tables import F32, F64, I32
 
 REWARD, TYPE, VALUE = 0, 1, 2
@@ -22,9 +22,10 @@ LARGEST: Final = float(np.finfo(np.float32).max)
 
 @njit(cache=True)
 def remember(
-    history: Ragged, user: int, item: int, time: float, reward: float, kind: int, value: float
+    held: Held[Tables], user: int, item: int, time: float, reward: float, kind: int, value: float
 ) -> None:
     """Append one act. Args: reward: of the act; kind: number of its type; value: its amount or NaN."""
+    history = held.parts.history
     at = append_cell(history, user, item, LIMIT)
     history.times[at, TIME] = time
     history.values[at, REWARD] = _bounded(reward)

@@ -29,11 +29,7 @@ from instep.learn.dense import keep_solved
 from instep.learn.examples import Choice, Examples
 from instep.learn.histories import REWARD, TIME, TYPE, remember
 from instep.learn.passed import LIMIT, note_shown
-from instep.learn.positive import (
-    Taught,
-    advance_time,
-    learn_taken,
-)
+from instep.learn.positive import advance_time, learn_taken
 from instep.learn.terms import note_terms
 from instep.learn.text import add_beside, add_live
 from instep.reward import USUAL_DWELL, Account, Attribution, Reward, Usual, usual_rating
@@ -132,7 +128,7 @@ class FastLearner:
         item = state.item_row(event.item_id, event.timestamp)
         kind = state.type_row(event.type)
         reward = account.reward
-        advance_time(state.items, state.clock, event.timestamp, state.n_items)
+        advance_time(state.held(), event.timestamp, state.n_items)
         state.publish()
         self.examples.pass_time(event.timestamp)
         among = self.examples.join(event, user, item, kind, account)
@@ -145,7 +141,7 @@ class FastLearner:
             self._choose(user, item, event.timestamp, weight, among)
             self._taken(user, item, event.timestamp, weight)
         state.reserve()
-        remember(state.history, user, item, event.timestamp, reward, kind, _number(event.value))
+        remember(state.held(), user, item, event.timestamp, reward, kind, _number(event.value))
         state.users.events[user] += 1
         state.items.last_seen[item] = max(event.timestamp, state.items.last_seen[item])
         self._keep_usual(event, user, item)
@@ -186,19 +182,7 @@ class FastLearner:
 
     def _taken(self, user: int, item: int, now: float, weight: float) -> None:
         state = self.state
-        tables = Taught(
-            state.items,
-            state.clock,
-            state.trending,
-            state.head,
-            state.takers,
-            state.neighbours,
-            state.history,
-            state.attention,
-            state.rehearsal,
-            state.terms,
-        )
-        learn_taken(tables, user, item, now, weight, int(state.users.seed[user]), state.n_items)
+        learn_taken(state.held(), user, item, now, weight, int(state.users.seed[user]), state.n_items)
         keep_solved(state)
 
     def _keep_usual(self, event: Feedback, user: int, item: int) -> None:
@@ -282,7 +266,7 @@ class FastLearner:
         state.history = with_cells(state.history, 5 * len(cells) + 64)  # see `room_for`
         for when, item, values in cells:
             reward, kind, value = values.tolist()
-            remember(state.history, user, int(item), float(when), reward, int(kind), value)
+            remember(state.held(), user, int(item), float(when), reward, int(kind), value)
         for column in (state.users.events, state.users.rating, state.users.dwell):
             column[user] += column[session]
             column[session] = 0

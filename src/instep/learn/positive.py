@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
@@ -16,13 +14,12 @@ from instep.state import (
     SECOND_HALF_LIVES,
     STAGE_STARTS,
     WEEK,
-    Attention,
     Clock,
     Head,
+    Held,
     Items,
     Ragged,
-    Rehearsal,
-    Terms,
+    Tables,
     Trending,
     append_cell,
     cell_of,
@@ -47,15 +44,15 @@ _SMALLEST_SCALE = 1e-9
 
 
 @njit(cache=True)
-def advance_time(items: Items, clock: Clock, now: float, n: int) -> None:
+def advance_time(held: Held[Tables], now: float, n: int) -> None:
     """Let time pass up to an event: decayed counts shrink by shrinking their common scale.
 
     Args:
-        items: the table.
-        clock: moved to `now`; an earlier time moves nothing.
+        held: the clock is moved to `now`; an earlier time moves nothing.
         now: the event's time, seconds.
         n: items in use.
     """
+    items, clock = held.parts.items, held.parts.clock
     passed = now - clock.now[0]
     if clock.now[0] == 0.0 or passed <= 0.0:
         clock.now[0] = max(clock.now[0], now)
@@ -252,33 +249,21 @@ def sum_dense(items: Items, head: Head, item: int, recent: I32, weight: float) -
                     head.history[s, slots[h]] += w * decay[g] * decay[h]
 
 
-class Taught(NamedTuple):
-    """The tables that a taken item moves; handing them over one by one would cost as much as a step."""
-
-    items: Items
-    clock: Clock
-    trending: Trending
-    head: Head
-    takers: Ragged
-    neighbours: Ragged
-    history: Ragged
-    attention: Attention
-    rehearsal: Rehearsal
-    terms: Terms
-
-
 @njit(cache=True)
-def learn_taken(tables: Taught, user: int, item: int, now: float, weight: float, seed: int, n: int) -> None:
+def learn_taken(
+    held: Held[Tables], user: int, item: int, now: float, weight: float, seed: int, n: int
+) -> None:
     """All that one taken item teaches.
 
     Args:
-        tables: moved, but for the history, which does not yet have the act.
+        held: moved, but for the history, which does not yet have the act.
         user, item: rows.
         now: of the act, seconds.
         weight: of the act.
         seed: of what is drawn.
         n: items in use.
     """
+    tables = held.parts
     items, clock, history = tables.items, tables.clock, tables.history
     recent = recent_items(history, user, DENSE_TOGETHER, item, True)
     if items.first_taken[item] < 0.0:

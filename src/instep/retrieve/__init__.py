@@ -6,7 +6,6 @@ from instep.retrieve.candidates import (
     Question,
     Request,
     Scratch,
-    Tables,
     may_be_shown,
     new_scratch,
 )
@@ -21,7 +20,6 @@ __all__ = [
     "Question",
     "Request",
     "Scratch",
-    "Tables",
     "compile_filter",
     "gather",
     "may_be_shown",

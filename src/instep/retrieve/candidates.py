@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from instep.state import HEAD_SLOTS, Attention, Clock, Head, Items, Ragged, Terms, Trending, Weights
+from instep.state import HEAD_SLOTS, Items
 from instep.state.tables import F32, F64, I32
 
 MOST: Final = 2048
@@ -110,38 +110,6 @@ def new_scratch(items: int, users: int) -> Scratch:
         np.zeros(SLOTS, np.int32),
         np.zeros((SLOTS, 3), np.float32),
     )
-
-
-class Tables(NamedTuple):
-    """All that a request reads: one tuple, since handing over the tables one by one costs as much as a step.
-
-    Args:
-        items, clock, weights: the items, time, and the ranker.
-        neighbours: a row an item: what is taken with it.
-        takers: a row an item: who took it last.
-        history: a row a user: the acts.
-        passed: a row a user: what was likely and not taken.
-        head: the popular items' regressions.
-        trending: what is popular and what is new.
-        attention: what reads a history into one vector.
-        terms: which items a term names.
-        centre: float32 (cells, TEXT_WIDTH), of the cells that make texts quick to search.
-        members: a row a cell, of item numbers.
-    """
-
-    items: Items
-    clock: Clock
-    weights: Weights
-    neighbours: Ragged
-    takers: Ragged
-    history: Ragged
-    passed: Ragged
-    head: Head
-    trending: Trending
-    attention: Attention
-    terms: Terms
-    centre: F32
-    members: Ragged
 
 
 class Question(NamedTuple):

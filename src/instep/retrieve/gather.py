@@ -36,13 +36,12 @@ from instep.retrieve.candidates import (
     SUPPORT,
     Request,
     Scratch,
-    Tables,
     consider,
     take_up,
 )
 from instep.retrieve.request import READ_HISTORY
 from instep.retrieve.terms import add_sharing, weigh_terms
-from instep.state import DECAYS, Head, Items, Ragged
+from instep.state import DECAYS, Head, Items, Ragged, Tables
 from instep.state.tables import I32
 
 AGAIN_HISTORY: Final = 200

@@ -8,9 +8,9 @@ import numpy as np
 from numba import njit
 
 from instep.learn.histories import TIME, ages, closeness, recent_items
-from instep.retrieve.candidates import Question, Request, Tables
+from instep.retrieve.candidates import Question, Request
 from instep.retrieve.text import nearest_items, text_profile
-from instep.state import STAGE_STARTS, Ragged
+from instep.state import STAGE_STARTS, Ragged, Tables
 
 READ_HISTORY: Final = 40
 HISTORY: Final = max(READ_HISTORY, STAGE_STARTS[-1])

@@ -12,7 +12,6 @@ from instep.retrieve import (
     MOST,
     Question,
     Scratch,
-    Tables,
     gather,
     new_scratch,
     read_request,
@@ -23,7 +22,7 @@ from instep.retrieve.text import PROBES
 from instep.score.passed import note_passed
 from instep.score.ranker import CELL_RATE, addends, learn_choice, score, user_cell
 from instep.score.signals import WIDTH, fill_signals
-from instep.state import State
+from instep.state import Held, State, Tables, hold
 from instep.state.tables import F32, F64, I32
 
 TEXT_READ = 16_384
@@ -33,13 +32,15 @@ _NO_LOOKS: F32 = np.zeros(0, np.float32)
 
 
 @njit(cache=True)
-def find(tables: Tables, question: Question, scratch: Scratch, x: F32, scores: F32) -> tuple[int, int, int]:
+def find(
+    held: Held[Tables], question: Question, working: Held[Scratch], x: F32, scores: F32
+) -> tuple[int, int, int]:
     """Candidates with their signals and scores, in a single call.
 
     Args:
-        tables: read.
+        held: read.
         question: for whom and when.
-        scratch: the candidates, `items` and `sources`.
+        working: the candidates, `items` and `sources`.
         x: float32 (MOST, WIDTH), the signals; overwritten.
         scores: float32 (MOST,), overwritten.
 
@@ -47,6 +48,7 @@ def find(tables: Tables, question: Question, scratch: Scratch, x: F32, scores: F
         How many candidates there are, whose weights they have, as `user_cell` tells it, and how many items of the
         history were read.
     """
+    tables, scratch = held.parts, working.parts
     request = read_request(tables, question)
     cell = user_cell(len(request.recent), request.idle)
     m = gather(tables, request, scratch)
@@ -58,9 +60,9 @@ def find(tables: Tables, question: Question, scratch: Scratch, x: F32, scores: F
 
 @njit(cache=True)
 def learn_found(
-    tables: Tables,
+    held: Held[Tables],
     question: Question,
-    scratch: Scratch,
+    working: Held[Scratch],
     item: int,
     weight: float,
     looks: F32,
@@ -70,12 +72,13 @@ def learn_found(
     """One ranker step: `item` was taken, not the other candidates. Nothing if it is no candidate.
 
     Args:
-        tables: read; the ranker's weights and what the user passed over are written.
-        question, scratch, x, scores: as for `find`.
+        held: read; the ranker's weights and what the user passed over are written.
+        question, working, x, scores: as for `find`.
         item: row of the taken item.
         weight: of the act.
         looks: float32 (a,), how often each item of `question.asked` was looked at when nothing else was to be had.
     """
+    tables, scratch = held.parts, working.parts
     request = read_request(tables, question)
     cell = user_cell(len(request.recent), request.idle)
     m = gather(tables, request, scratch)
@@ -105,7 +108,7 @@ class Shortlist:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self._scratch = new_scratch(64, 64)
+        self._make_room(64, 64)
         self._signals: F32 = np.zeros((MOST, WIDTH), np.float32)
         self._scores: F32 = np.zeros(MOST, np.float32)
         self.size = 0
@@ -155,7 +158,7 @@ class Shortlist:
         """
         question = self._question(user, now, repeat, asked, browsed)
         self.size, self.cell, self.length = find(
-            self._tables(), question, self._scratch, self._signals, self._scores
+            self.state.held(), question, self._working, self._signals, self._scores
         )
         self._asker = user, now
         return self
@@ -183,13 +186,18 @@ class Shortlist:
         """
         question = self._question(user, now, repeat, asked, _NOTHING, now, looks is not None)
         looks = _NO_LOOKS if looks is None else looks
-        learn_found(self._tables(), question, self._scratch, item, weight, looks, self._signals, self._scores)
+        signals, scores = self._signals, self._scores
+        learn_found(self.state.held(), question, self._working, item, weight, looks, signals, scores)
 
     def past(self) -> tuple[I32, F64]:
         """The history that the candidates were found for: items, int32 (m,), newest first; ages, float64 (c,)."""
         user, now = self._asker
         recent = recent_items(self.state.history, user, HISTORY, -1, True)
         return recent, ages(self.state.history, user, recent[:READ_HISTORY], now)
+
+    def _make_room(self, items: int, users: int) -> None:
+        self._scratch = new_scratch(items, users)
+        self._working: Held[Scratch] = hold(self._scratch)
 
     def _question(
         self,
@@ -205,30 +213,12 @@ class Shortlist:
         state, text = self.state, self.state.text
         items, users = len(state.items.taken), len(state.users.events)
         if len(self._scratch.slot) < items or len(self._scratch.met) < users:
-            self._scratch = new_scratch(items, users)
+            self._make_room(items, users)
         # Cells are no longer fitted in a very large catalogue: as they fill, fewer are read.
         most = TEXT_READ * len(text.centre) // max(int(text.fitted[0]), 1)
         probes = max(LEAST_PROBES, min(PROBES, most))
         return Question(
             user, now, before, repeat, closed, asked, browsed, probes, len(state.names.categories)
-        )
-
-    def _tables(self) -> Tables:
-        state = self.state
-        return Tables(
-            state.items,
-            state.clock,
-            state.weights,
-            state.neighbours,
-            state.takers,
-            state.history,
-            state.passed,
-            state.head,
-            state.trending,
-            state.attention,
-            state.terms,
-            state.text.centre,
-            state.text.members,
         )
 
     def addends(self, place: int) -> F32:

@@ -28,11 +28,10 @@ from instep.retrieve.candidates import (
     SUPPORT,
     Request,
     Scratch,
-    Tables,
 )
 from instep.retrieve.request import READ_HISTORY
 from instep.retrieve.terms import shared_terms
-from instep.state import CATEGORY_SLOTS, DECAYS, Attention, Clock, Items, Terms
+from instep.state import CATEGORY_SLOTS, DECAYS, Attention, Clock, Items, Tables, Terms
 from instep.state.loops import dot, fast_log, read_ahead
 from instep.state.tables import F32, I32, TEXT_UNIT
 

@@ -3,6 +3,7 @@
 from instep.state.attention import Attention, Rehearsal
 from instep.state.compiled import drop_older_loops
 from instep.state.heap import return_large_arrays
+from instep.state.held import Held, Tables, hold
 from instep.state.ragged import (
     Ragged,
     append_cell,
@@ -64,12 +65,14 @@ __all__ = [
     "Clock",
     "Examination",
     "Head",
+    "Held",
     "Items",
     "Ragged",
     "Rehearsal",
     "Slates",
     "Space",
     "State",
+    "Tables",
     "Terms",
     "TextSpace",
     "Trending",
@@ -80,6 +83,7 @@ __all__ = [
     "empty_ragged",
     "extended",
     "grow_row",
+    "hold",
     "new_space",
     "new_text_space",
     "with_cells",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import heapq
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from instep.domain import Item
 from instep.state.attention import Attention, Rehearsal, new_attention, new_rehearsal
+from instep.state.held import Held, Tables, hold
 from instep.state.numbers import Numbers
 from instep.state.ragged import Ragged, empty_ragged, extended, loosened, tight, with_cells, with_rows
 from instep.state.slates import (
@@ -119,6 +121,8 @@ class State:
         self.offset = 0
         self._upcoming: list[tuple[float, int]] = []  # a heap of when items are published, and their rows
         self._fresh_vectors = fresh_vectors
+        self._tables = self._current_tables()
+        self._held: Held[Tables] | None = None
 
     @property
     def n_items(self) -> int:
@@ -243,6 +247,31 @@ class State:
                 reduced=extended(space.reduced, rows), known=extended(space.known, rows)
             )
         names.beside_content.extend([""] * (self.n_items - len(names.beside_content)))
+
+    def held(self) -> Held[Tables]:
+        """The tables as compiled code is handed them; held anew when one of them was replaced."""
+        tables = self._current_tables()
+        if self._held is None or not all(map(operator.is_, tables, self._tables)):
+            self._tables, self._held = tables, hold(tables)
+        return self._held
+
+    def _current_tables(self) -> Tables:
+        return Tables(
+            self.items,
+            self.clock,
+            self.weights,
+            self.neighbours,
+            self.takers,
+            self.history,
+            self.passed,
+            self.head,
+            self.trending,
+            self.attention,
+            self.rehearsal,
+            self.terms,
+            self.text.centre,
+            self.text.members,
+        )
 
     def reserve(self) -> None:
         """Make room for everything one event can add, so that compiled code never runs out."""

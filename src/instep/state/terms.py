@@ -43,8 +43,9 @@ def new_terms(rows: int = FIRST_ROWS) -> Terms:
 
 
 def with_room_for_terms(terms: Terms) -> Terms:
-    """The table with room for another holder of each of an item's terms."""
-    return terms._replace(holders=with_cells(terms.holders, HOLDERS * TERM_SLOTS))
+    """The table with room for another holder of each of an item's terms; the same where it has that."""
+    holders = with_cells(terms.holders, HOLDERS * TERM_SLOTS)
+    return terms if holders is terms.holders else terms._replace(holders=holders)
 
 
 def with_terms(terms: Terms, of_items: I32, row: int, numbers: I32) -> Terms:
