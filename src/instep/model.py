@@ -27,14 +27,7 @@ from instep.retrieve.gather import in_categories
 from instep.reward import Attribution, RewardTable
 from instep.score import SIGNALS, WIDTH, Shortlist, new_weights
 from instep.score.base import Reranker, Scorer
-from instep.score.posterior import (
-    item_deviations,
-    item_noise,
-    noise_of,
-    score_deviations,
-    score_draws,
-    user_doubt,
-)
+from instep.score.posterior import item_noise
 from instep.state import State
 from instep.state.tables import F32, I32, I64
 
@@ -340,19 +333,15 @@ class Model:
         expected = scores[places]
         if not (policy.draws or policy.deviation or policy.tilt):
             return expected[None]
-        state, items, x = self.state, found.items[places], found.signals[places]
-        table, doubt, precision = state.items, user_doubt(found.length), state.weights.precision
-        own = item_deviations(table.taken, table.shown, table.last_seen, items, float(state.clock.now[0]))
         seen: F32 = expected[None]
         if policy.draws:
-            deviation = (np.float32(doubt) / np.sqrt(precision)).astype(np.float32)
-            item_noise = self._item_noise[: policy.draws, noise_of(items)]
-            seen = score_draws(expected, x, deviation, self._noise, own, item_noise)
+            noise, item_noise = self._noise[: policy.draws], self._item_noise[: policy.draws]
+            seen = found.draws(places, expected, noise, item_noise)
         if policy.deviation:
-            seen = np.concatenate([seen, score_deviations(precision, x, doubt, own)[None]])
+            seen = np.concatenate([seen, found.deviations(places)[None]])
         if policy.tilt is not None:
             tilt = np.array([policy.tilt.get(name, 0.0) for name in SIGNALS], np.float32)
-            seen[: 1 + policy.draws] += x @ tilt
+            seen[: 1 + policy.draws] += found.signals[places] @ tilt
         return seen
 
     def _allowed(self, context: Context) -> Callable[[int], bool] | None:

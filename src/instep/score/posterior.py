@@ -14,9 +14,10 @@ from typing import Final
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from instep.state.tables import F32, F64, I32
+from instep.retrieve import Scratch
+from instep.state import Held, Tables
+from instep.state.tables import F32, F64, I32, I64
 
 ITEM_PRECISION: Final = 4.0
 EXAMINED: Final = 0.05  # how much an impression tells of an item, in acts
@@ -34,9 +35,10 @@ def item_noise(draws: int) -> F32:
     return np.random.default_rng(11).standard_normal((draws, NOISE_ROWS)).astype(np.float32)
 
 
-def noise_of(rows: I32) -> NDArray[np.int64]:
-    """Which column of `item_noise` each item has: int64 (p,)."""
-    return (rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(54)).astype(np.int64)
+@njit(cache=True, inline="always")
+def _noise_column(item: int) -> int:
+    """Which column of `item_noise` an item has."""
+    return np.int64(np.uint64(item) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(54))  # type: ignore[return-value]
 
 
 def user_doubt(history: int) -> float:
@@ -70,62 +72,82 @@ def item_deviations(taken: F32, shown: F32, heard: F64, rows: I32, now: float) -
     return out
 
 
+@njit(cache=True)
+def _own_deviations(tables: Tables, items: I32) -> F32:
+    """`item_deviations` of the newest event's time."""
+    known = tables.items
+    return item_deviations(known.taken, known.shown, known.last_seen, items, tables.clock.now[0])
+
+
 @njit(cache=True, error_model="numpy")
-def score_draws(scores: F32, x: F32, deviation: F32, noise: F32, own: F32, item_noise: F32) -> F32:
+def score_draws(
+    held: Held[Tables],
+    working: Held[Scratch],
+    x: F32,
+    places: I64,
+    expected: F32,
+    doubt: float,
+    noise: F32,
+    item_noise: F32,
+) -> F32:
     """Expected scores, and below them scores under draws of the posterior: float32 (1 + draws, p).
 
     Args:
-        scores: float32 (p,), expected.
-        x: float32 (p, WIDTH), signals.
-        deviation: float32 (WIDTH,), standard deviation of each weight.
-        noise: float32 (>= draws, WIDTH), standard normal.
-        own: float32 (p,), as `item_deviations` gives them.
-        item_noise: float32 (draws, p), standard normal.
+        held, working: read; the tables, and the candidates of the request at hand.
+        x: float32 (m, WIDTH), signals of the candidates.
+        places: int64 (p,), which of the candidates are meant.
+        expected: float32 (p,), their scores.
+        doubt: as `user_doubt` gives it.
+        noise: float32 (draws, WIDTH), standard normal.
+        item_noise: float32 (draws, NOISE_ROWS), standard normal.
     """
-    draws, count = item_noise.shape
-    width = len(deviation)
+    tables, draws, width, count = held.parts, len(noise), x.shape[1], len(places)
+    items = working.parts.items[places]
+    own = _own_deviations(tables, items)
+    precision = tables.weights.precision
     across = np.empty(
         (width, draws), np.float32
     )  # a row a signal: the inner loop runs over all draws at once
-    for r in range(draws):
-        for f in range(width):
-            across[f, r] = noise[r, f] * deviation[f]
+    for f in range(width):
+        deviation = np.float32(np.float32(doubt) / np.sqrt(precision[f]))
+        for r in range(draws):
+            across[f, r] = noise[r, f] * deviation
     out = np.empty((1 + draws, count), np.float32)
     z = np.empty(draws, np.float32)
     for p in range(count):
-        z[:] = scores[p]
+        z[:] = expected[p]
+        at, column = places[p], _noise_column(items[p])
         for f in range(width):
             for r in range(draws):
-                z[r] += across[f, r] * x[p, f]
-        out[0, p] = scores[p]
+                z[r] += across[f, r] * x[at, f]
+        out[0, p] = expected[p]
         for r in range(draws):
-            out[1 + r, p] = z[r] + own[p] * item_noise[r, p]
+            out[1 + r, p] = z[r] + own[p] * item_noise[r, column]
     return out
 
 
 @njit(cache=True)
-def score_deviations(precision: F32, x: F32, doubt: float, items: F32) -> F32:
+def score_deviations(held: Held[Tables], working: Held[Scratch], x: F32, places: I64, doubt: float) -> F32:
     """Standard deviation of each candidate's score, compared with the mean candidate's.
 
     Args:
-        precision: float32 (WIDTH,), of the ranker's weights.
-        x: float32 (p, WIDTH), signals of the candidates.
-        doubt: as `user_doubt` gives it.
-        items: float32 (p,), as `item_deviations` gives them.
+        held, working, x, places, doubt: as for `score_draws`.
 
     Returns:
         float32 (p,), log-odds.
     """
-    count, width = x.shape
+    count, width = len(places), x.shape[1]
+    own = _own_deviations(held.parts, working.parts.items[places])
+    precision = held.parts.weights.precision
     mean = np.zeros(width, np.float32)
-    for p in range(count):
+    for at in places:
         for f in range(width):
-            mean[f] += x[p, f] / np.float32(count)
+            mean[f] += x[at, f] / np.float32(count)
     out = np.empty(count, np.float32)
     for p in range(count):
         total = np.float32(0.0)
         for f in range(width):
-            off = x[p, f] - mean[f]
+            off = x[places[p], f] - mean[f]
             total += off * off / precision[f]
-        out[p] = np.sqrt(np.float32(doubt * doubt) * total + items[p] * items[p])
+        out[p] = np.sqrt(np.float32(doubt * doubt) * total + own[p] * own[p])
     return out

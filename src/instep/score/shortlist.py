@@ -20,10 +20,11 @@ from instep.retrieve import (
 from instep.retrieve.request import HISTORY, READ_HISTORY
 from instep.retrieve.text import PROBES
 from instep.score.passed import note_passed
+from instep.score.posterior import score_deviations, score_draws, user_doubt
 from instep.score.ranker import CELL_RATE, addends, learn_choice, score, user_cell
 from instep.score.signals import WIDTH, fill_signals
 from instep.state import Held, State, Tables, hold
-from instep.state.tables import F32, F64, I32
+from instep.state.tables import F32, F64, I32, I64
 
 TEXT_READ = 16_384
 LEAST_PROBES = 2
@@ -162,6 +163,16 @@ class Shortlist:
         )
         self._asker = user, now
         return self
+
+    def draws(self, places: I64, expected: F32, noise: F32, item_noise: F32) -> F32:
+        """Scores of some candidates, and below them scores under draws of the posterior: see `score_draws`."""
+        doubt, held = user_doubt(self.length), self.state.held()
+        return score_draws(held, self._working, self._signals, places, expected, doubt, noise, item_noise)
+
+    def deviations(self, places: I64) -> F32:
+        """How unsure the scores of some candidates are, float32 (p,): see `score_deviations`."""
+        doubt, held = user_doubt(self.length), self.state.held()
+        return score_deviations(held, self._working, self._signals, places, doubt)
 
     def learn(
         self,
