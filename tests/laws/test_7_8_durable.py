@@ -108,7 +108,8 @@ def test_a_merged_visit_is_the_users_from_the_next_request_on(records: list[Reco
     flow.observe([Feedback("visit", "session:new", "i3", END, "like")])
     flow.observe([SessionMerge("login", "ann", "session:new", END)])
     assert "i3" in [act.item_id for act in flow.history("ann", 99)]
-    assert "i3" not in [item.item_id for item in flow.rank(Context("ann", n=12, now=END)).items]
+    asked = Context("ann", n=12, now=END, repeat=False)  # a promoted arm may let taken items come back
+    assert "i3" not in [item.item_id for item in flow.rank(asked).items]
     flow.observe([Feedback("later", "session:new", "i5", END + 9, "click")])
     assert "i5" in [act.item_id for act in flow.history("ann", 99)]
     assert USERS[0] == "ann"

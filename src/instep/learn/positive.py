@@ -134,10 +134,10 @@ def _keep_top(top: I32, counts: F32, item: int) -> None:
 @njit(cache=True)
 def _neighbour(neighbours: Ragged, row: int, other: int) -> int:
     """Index of the cell for `other`; the weakest cell gives way when the row is full."""
+    known = cell_of(neighbours, row, other)
+    if known >= 0:
+        return known
     start, length = neighbours.start[row], neighbours.length[row]
-    for k in range(start, start + length):
-        if neighbours.ids[k] == other:
-            return int(k)
     if length == neighbours.capacity[row] and not grow_row(neighbours, row, NEIGHBOURS):
         at = start
         weakest = np.float32(1e30)

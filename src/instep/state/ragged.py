@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 FIRST_CAPACITY = 2
+BLOCK = 16  # ids that are compared together
 
 
 class Ragged(NamedTuple):
@@ -167,10 +168,22 @@ def grow_row(table: Ragged, row: int, limit: int) -> bool:
 
 @njit(cache=True)
 def cell_of(table: Ragged, row: int, cell_id: int) -> int:
-    """Index of a row's cell with an id, -1 if it has none."""
-    for at in range(table.start[row], table.start[row] + table.length[row]):
-        if table.ids[at] == cell_id:
-            return int(at)
+    """Index of a row's cell with an id, -1 if it has none.
+
+    Cells are compared sixteen at a time: a loop that may end after each of them is one that no lanes are made of.
+    """
+    ids, at = table.ids, table.start[row]
+    end = at + table.length[row]
+    while at + BLOCK <= end:
+        block, found = ids[at : at + BLOCK], False
+        for k in range(BLOCK):
+            found |= block[k] == cell_id
+        if found:
+            break
+        at += BLOCK
+    for cell in range(at, end):
+        if ids[cell] == cell_id:
+            return int(cell)
     return -1
 
 
