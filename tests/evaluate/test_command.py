@@ -72,6 +72,22 @@ def test_the_last_line_is_one_object_of_the_documented_form(shop: Path) -> None:
         assert 0 <= system["ndcg"] <= system["hr"] <= 1
 
 
+def test_columns_with_other_names_are_mapped_in_either_file(shop: Path) -> None:
+    plain = call(shop / "events.csv", "--items", shop / "items.csv", "--json")
+    events, items = shop / "events.csv", shop / "items.csv"
+    events.write_text(events.read_text().replace("timestamp", "clicked", 1))
+    items.write_text(items.read_text().replace("title", "Headline", 1))
+    maps = ("--map", "timestamp=clicked", "--map", "title=Headline")
+    mapped = call(events, "--items", items, *maps, "--json")
+    assert mapped.exit_code == 0, mapped.output
+    assert untimed(mapped.stdout) == untimed(plain.stdout)
+    wrong = call(events, "--items", items, *maps, "--map", "price=cost")
+    assert wrong.exit_code == 1
+    assert "--map price=cost: no column cost in" in wrong.output
+    folder = call(shop, "--map", "timestamp=clicked", "--map", "title=Headline", "--json")
+    assert folder.exit_code == 0, folder.output
+
+
 def test_two_runs_print_the_same_but_for_the_clock(shop: Path) -> None:
     args = (shop / "events.csv", "--items", shop / "items.csv", "--with", "raisgd,ease", "--json")
     assert untimed(call(*args).stdout) == untimed(call(*args).stdout)

@@ -95,6 +95,19 @@ def test_a_column_may_be_mapped_to_any_name(tmp_path: Path) -> None:
     assert item.fields == {"format": "paper", "path": "a.pdf"}
 
 
+def test_a_column_of_ratings_holds_the_stars_of_ratings(tmp_path: Path) -> None:
+    rows = "u1,i1,5,4.5,,\nu1,i2,6,,,\nu1,i3,7,3,purchase,2\nu1,i4,8,3,rating,4\n"
+    path = written(tmp_path, f"user_id,item_id,timestamp,Rating,type,value\n{rows}")
+    events = list(open_source(path).events())
+    assert [(event.type, event.value) for event in events if isinstance(event, Feedback)] == [
+        ("rating", 4.5),
+        ("view", None),
+        ("purchase", 2.0),
+    ]
+    (refused,) = (each for each in events if isinstance(each, Rejected))
+    assert (refused.line, refused.reason) == (5, "rating is given and value, too; leave one of them empty")
+
+
 def test_an_instep_folder_is_no_source_and_says_how_it_becomes_one(tmp_path: Path) -> None:
     (tmp_path / "log.sqlite").touch()
     with pytest.raises(ConfigError, match="is an instep folder; `instep export`"):
@@ -108,6 +121,14 @@ def test_a_missing_column_names_the_file_and_the_way_out(tmp_path: Path) -> None
     )
     with pytest.raises(ConfigError, match=message):
         open_source(path)
+
+
+def test_advice_names_the_column_that_sounds_like_what_is_missing(tmp_path: Path) -> None:
+    path = written(tmp_path, "session_id,position,article_id,click_date\n")
+    with pytest.raises(ConfigError, match=r"--map item_id=article_id$"):
+        open_source(path)
+    with pytest.raises(ConfigError, match=r"--map timestamp=click_date$"):
+        open_source(path, item_id="article_id")
 
 
 @pytest.mark.parametrize(

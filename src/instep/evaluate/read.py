@@ -11,7 +11,8 @@ import numpy as np
 
 from instep.domain import ConfigError, Feedback, Item, ItemPut, item_from_fields
 from instep.evaluate.stream import Rows, Stream, Ties, arrange
-from instep.files import Rejected, Source, open_source
+from instep.files import Kind, Rejected, Source, open_mapped
+from instep.files.tables import Table
 
 POSITIVE_FIELDS = ("value", "type", "user_id", "item_id", "timestamp", "context")
 
@@ -26,6 +27,7 @@ class Selection:
         limit: only the first so many events in time (0: all).
         seed: of the order of ties, and of everything random in the systems.
         ties: how events of one user at one time are ordered and scored.
+        mapping: our column name -> the files', for those of the two that have the column.
     """
 
     items: Path | None = None
@@ -33,6 +35,7 @@ class Selection:
     limit: int = 0
     seed: int = 0
     ties: Ties = "group"
+    mapping: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -55,7 +58,8 @@ def read_stream(events: Path, selection: Selection, notes: Notes | None = None) 
         ConfigError: a file cannot be read, the expression is wrong, or no event is left.
     """
     notes = Notes() if notes is None else notes
-    source = open_source(events) if events.is_dir() else _events_source(events)
+    events_map, items_map = _mappings(events, selection)
+    source = _opened(events, "events", events_map)
     keep = positive_filter(selection.positive)
     kept: list[Feedback] = []
     dropped = 0
@@ -72,6 +76,8 @@ def read_stream(events: Path, selection: Selection, notes: Notes | None = None) 
     if not kept:
         why = f" for which {selection.positive!r} is true" if dropped else ""
         raise ConfigError(f"{events} holds no events{why}: nothing to replay")
+    if selection.items is not None:
+        source = _opened(selection.items, "items", items_map)
     catalogue = _catalogue(source, selection.items, notes)
     if selection.items is None:
         used = {event.item_id for event in kept}
@@ -125,16 +131,32 @@ def positive_filter(expression: str) -> Callable[[Feedback], bool]:
     return keep
 
 
-def _events_source(events: Path) -> Source:
-    source = open_source(events)
-    return source if "events" in source.kinds else open_source(events, kind="events")
+def _mappings(events: Path, selection: Selection) -> tuple[dict[str, str], dict[str, str]]:
+    """What of the mapping the events' file has, and what the items' file has."""
+    if not selection.mapping:
+        return {}, {}
+    files = [events] if selection.items is None else [events, selection.items]
+    found: list[dict[str, str]] = [{}, {}]
+    for place, file in enumerate(files):
+        columns = () if file.is_dir() else Table(file).columns  # a folder's files take what they have
+        found[place] = {
+            ours: theirs for ours, theirs in selection.mapping.items() if file.is_dir() or theirs in columns
+        }
+    for ours, theirs in selection.mapping.items():
+        if all(ours not in each for each in found):
+            raise ConfigError(f"--map {ours}={theirs}: no column {theirs} in {' or '.join(map(str, files))}")
+    return found[0], found[1]
+
+
+def _opened(path: Path, kind: Kind, mapping: Mapping[str, str]) -> Source:
+    """A file or folder; a single file whose columns say that it is of another kind is read as this one."""
+    source = open_mapped(path, mapping=mapping)
+    if path.is_dir() or kind in source.kinds:
+        return source
+    return open_mapped(path, kind=kind, mapping=mapping)
 
 
 def _catalogue(source: Source, path: Path | None, notes: Notes) -> Mapping[str, Item]:
-    if path is not None:
-        source = open_source(path)
-        if "items" not in source.kinds:
-            source = open_source(path, kind="items")
     catalogue: dict[str, Item] = {}
     for row in source.items():
         if isinstance(row, Rejected):

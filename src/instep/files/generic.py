@@ -26,6 +26,7 @@ EVENT_COLUMNS = frozenset(
         "timestamp",
         "type",
         "value",
+        "rating",
         "slate_id",
         "position",
         "context",
@@ -42,6 +43,26 @@ _CELLS: dict[str, Callable[[Any, str], Any]] = {
     "expires_at": values.timestamp,
     "hidden": values.flag,
 }
+
+
+_SOUNDS = {
+    "user_id": ("user", "customer", "client", "visitor", "member", "reader", "listener"),
+    "item_id": (
+        "item",
+        "product",
+        "article",
+        "movie",
+        "film",
+        "song",
+        "track",
+        "news",
+        "book",
+        "code",
+        "sku",
+    ),
+    "timestamp": ("time", "date", "when"),
+}
+"""What columns are often called in others' files; for advice, never for guessing."""
 
 
 class GenericSource(Source):
@@ -124,6 +145,10 @@ def event_from_row(row: Row) -> Feedback:
         user_id = session_user(values.identifier(cells["session"], "session"))
     else:
         user_id = values.identifier(cells.get("user_id"), "user_id")
+    kind = values.text(cells.get("type", "rating" if "rating" in cells else "view"), "type")
+    amount = "rating" if kind == "rating" and "rating" in cells else "value"
+    if amount == "rating" and "value" in cells:
+        raise values.BadValue("rating", "is given and value, too; leave one of them empty")
     context = values.mapping(cells["context"], "context") if "context" in cells else None
     for name, value in (context or {}).items():
         if not isinstance(values.plain(value, f"context.{name}"), str | int | float | bool):
@@ -133,8 +158,8 @@ def event_from_row(row: Row) -> Feedback:
         user_id=user_id,
         item_id=values.identifier(cells.get("item_id"), "item_id"),
         timestamp=values.timestamp(cells.get("timestamp"), "timestamp"),
-        type=values.text(cells.get("type", "view"), "type"),
-        value=values.number(cells["value"], "value") if "value" in cells else None,
+        type=kind,
+        value=values.number(cells[amount], amount) if amount in cells else None,
         slate_id=values.identifier(cells["slate_id"], "slate_id") if "slate_id" in cells else None,
         position=values.integer(cells["position"], "position") if "position" in cells else None,
         context=context or None,
@@ -250,7 +275,7 @@ def _kind_of(table: Table) -> Kind:
     raise ConfigError(
         f"{table.path}, line 1: has neither a column item_id nor user_id (it has {_listed(table)}); the "
         "first line must name the columns: say which is which, e.g. "
-        f"--map item_id={table.columns[0] if table.columns else 'COLUMN'}"
+        f"--map {_likely('item_id', table)}"
     )
 
 
@@ -264,8 +289,16 @@ def _check_columns(table: Table, kind: Kind) -> None:
         if name not in table.columns and not (name == "user_id" and "session" in table.columns):
             raise ConfigError(
                 f"{table.path}, line 1: column {name} is missing (it has {_listed(table)}); say which one it "
-                f"is, e.g. --map {name}=COLUMN"
+                f"is, e.g. --map {_likely(name, table)}"
             )
+
+
+def _likely(wanted: str, table: Table) -> str:
+    """`wanted=theirs`, with a column that sounds like it, else the first that is not one of ours."""
+    known = EVENT_COLUMNS | ITEM_COLUMNS | USER_COLUMNS
+    free = [name for name in table.columns if name and name not in known]
+    sound = [name for name in free if any(part in name.lower() for part in _SOUNDS[wanted])]
+    return f"{wanted}={(sound or free or ['COLUMN'])[0]}"
 
 
 def _listed(table: Table) -> str:

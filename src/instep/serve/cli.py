@@ -91,7 +91,25 @@ def with_terminal(function: F) -> F:
     return option(function)
 
 
+def _mapping(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    mapping = {}
+    for pair in pairs:
+        ours, equals, theirs = pair.partition("=")
+        if not (ours and equals and theirs):
+            raise click.BadParameter(f"{pair}: the form is our_column=TheirColumn, as in item_id=StockCode")
+        mapping[ours] = theirs
+    return mapping
+
+
 folder_argument = click.argument("folder", metavar="FOLDER", type=click.Path(file_okay=False))
+mapping_option = click.option(
+    "--map",
+    "mapping",
+    multiple=True,
+    callback=_mapping,
+    metavar="OURS=THEIRS",
+    help="A column's name in the file.",
+)
 
 
 def with_target(function: F) -> F:

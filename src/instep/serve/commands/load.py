@@ -9,18 +9,8 @@ import click
 import msgspec
 
 from instep.files import FORMATS, Kind, open_mapped
-from instep.serve.cli import folder_argument, with_terminal
+from instep.serve.cli import folder_argument, mapping_option, with_terminal
 from instep.serve.terminal import Terminal
-
-
-def _mapping(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
-    mapping = {}
-    for pair in pairs:
-        ours, equals, theirs = pair.partition("=")
-        if not (ours and equals and theirs):
-            raise click.BadParameter(f"{pair}: the form is our_column=TheirColumn, as in item_id=StockCode")
-        mapping[ours] = theirs
-    return mapping
 
 
 @click.command()
@@ -30,14 +20,7 @@ def _mapping(ctx: click.Context, param: click.Parameter, pairs: tuple[str, ...])
 @click.option(
     "--kind", type=click.Choice(get_args(Kind)), help="What a single file holds.  [default: by its columns]"
 )
-@click.option(
-    "--map",
-    "mapping",
-    multiple=True,
-    callback=_mapping,
-    metavar="OURS=THEIRS",
-    help="A column's name in the file.",
-)
+@mapping_option
 @click.option(
     "--rejects",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -32,7 +32,7 @@ from instep.evaluate.replay import check
 from instep.evaluate.report import Extras, write_report
 from instep.evaluate.systems import ALL, INSTEP, SYSTEMS, make_system, system_names
 from instep.evaluate.vectors import item_vectors
-from instep.serve.cli import with_terminal
+from instep.serve.cli import mapping_option, with_terminal
 from instep.serve.terminal import Report, Terminal
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -58,6 +58,7 @@ def _options(function: F) -> F:
     for option in reversed(
         (
             click.option("--items", type=_FILE, help="The catalogue: ids, titles, categories ..."),
+            mapping_option,
             click.option(
                 "--positive",
                 default="",
