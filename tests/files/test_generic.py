@@ -105,7 +105,7 @@ def test_a_column_of_ratings_holds_the_stars_of_ratings(tmp_path: Path) -> None:
         ("purchase", 2.0),
     ]
     (refused,) = (each for each in events if isinstance(each, Rejected))
-    assert (refused.line, refused.reason) == (5, "rating is given and value, too; leave one of them empty")
+    assert (refused.line, refused.reason) == (5, "rating: stands beside value; leave one of them empty")
 
 
 def test_an_instep_folder_is_no_source_and_says_how_it_becomes_one(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def event_from_row(row: Row) -> Feedback:
     kind = values.text(cells.get("type", "rating" if "rating" in cells else "view"), "type")
     amount = "rating" if kind == "rating" and "rating" in cells else "value"
     if amount == "rating" and "value" in cells:
-        raise values.BadValue("rating", "is given and value, too; leave one of them empty")
+        raise values.BadValue("rating", "stands beside value; leave one of them empty")
     context = values.mapping(cells["context"], "context") if "context" in cells else None
     for name, value in (context or {}).items():
         if not isinstance(values.plain(value, f"context.{name}"), str | int | float | bool):
