@@ -9,6 +9,7 @@ from instep.state.ragged import (
     FIRST_CAPACITY,
     Ragged,
     append_cell,
+    cell_of,
     empty_ragged,
     loosened,
     room_for,
@@ -111,6 +112,18 @@ def test_a_rows_room_is_close_to_its_length_and_holds_every_power_of_two(length:
         own = room_for(own + 1)
         places += own
     assert places <= 5 * length
+
+
+@given(ids=st.lists(st.integers(0, 60), unique=True, max_size=50), wanted=st.integers(0, 60))
+def test_a_cell_is_found_wherever_it_stands_in_its_row(ids: list[int], wanted: int) -> None:
+    table = with_cells(with_rows(empty_ragged(0), 2), 1024)
+    for other in range(3):  # a row behind it, whose cells are none of its own
+        append_cell(table, 1, 61 + other, 64)
+    for cell in ids:
+        append_cell(table, 0, cell, 64)
+    at = cell_of(table, 0, wanted)
+    assert at == (table.start[0] + ids.index(wanted) if wanted in ids else -1)
+    assert cell_of(table, 0, 61) == -1
 
 
 def test_an_empty_table_packs_and_unpacks() -> None:

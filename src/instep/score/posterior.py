@@ -105,9 +105,7 @@ def score_draws(
     items = working.parts.items[places]
     own = _own_deviations(tables, items)
     precision = tables.weights.precision
-    across = np.empty(
-        (width, draws), np.float32
-    )  # a row a signal: the inner loop runs over all draws at once
+    across = np.empty((width, draws), np.float32)  # a row a signal: the inner loop runs over all draws
     for f in range(width):
         deviation = np.float32(np.float32(doubt) / np.sqrt(precision[f]))
         for r in range(draws):
