@@ -34,6 +34,7 @@ from instep.evaluate.metrics import COLD, cold
 from instep.learn import fields_of
 from instep.log import MemoryLog
 from instep.state import TEXT_WIDTH
+from instep.tune.train import Plan
 from made_up.claims import tell
 from quality import CACHE, RETAIL, STREAMS
 
@@ -90,7 +91,7 @@ def tune(stream: Stream, name: str, steps: int, seed: int, place: Path) -> None:
     from instep.tune.methods import Method
     from instep.tune.models import encode_ids, open_text_model, token_ids
     from instep.tune.tasks import make_task
-    from instep.tune.train import Plan, train
+    from instep.tune.train import train
 
     model = open_text_model("english")
     told = Trained()
@@ -278,11 +279,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="the claims as one JSON object on the last line")
     parser.add_argument("--only", default="", metavar="NAME,...", help=f"of {', '.join(EVENTS)}")
     parser.add_argument("--methods", default="", metavar="NAME,...", help=f"of {', '.join(METHODS + MORE)}")
-    parser.add_argument("--steps", type=int, default=0, help="a method (120; with --quick 6)")
+    parser.add_argument("--steps", type=int, default=0, help="a method (as `instep tune`; with --quick 6)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--one", default="", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    given.steps = given.steps or (6 if given.quick else 120)
+    given.steps = given.steps or (6 if given.quick else Plan().steps)
     if given.one:
         stream, method, place = given.one.split(":", 2)
         tune(load(stream, given.quick), method, given.steps, given.seed, Path(place))

@@ -108,6 +108,18 @@ def test_a_column_of_ratings_holds_the_stars_of_ratings(tmp_path: Path) -> None:
     assert (refused.line, refused.reason) == (5, "rating: stands beside value; leave one of them empty")
 
 
+def test_in_a_folder_a_mapping_counts_for_the_files_that_have_the_column(tmp_path: Path) -> None:
+    written(tmp_path, "item_id,Author\ni1,Lu Xun\n", "items.csv")
+    written(tmp_path, "user_id,item_id,clicked\nu1,i1,5\n", "events.csv")
+    source = open_mapped(tmp_path, mapping={"brand": "Author", "timestamp": "clicked"})
+    (item,) = source.items()
+    assert isinstance(item, ItemPut)
+    assert item.fields == {"brand": "Lu Xun"}
+    (event,) = source.events()
+    assert isinstance(event, Feedback)
+    assert event.timestamp == 5.0
+
+
 def test_an_instep_folder_is_no_source_and_says_how_it_becomes_one(tmp_path: Path) -> None:
     (tmp_path / "log.sqlite").touch()
     with pytest.raises(ConfigError, match="is an instep folder; `instep export`"):

@@ -12,7 +12,7 @@ import numpy as np
 from instep.domain import ConfigError, Feedback, Item, ItemPut, item_from_fields
 from instep.evaluate.stream import Rows, Stream, Ties, arrange
 from instep.files import Kind, Rejected, Source, open_mapped
-from instep.files.tables import Table
+from instep.files.tables import mapping_for
 
 POSITIVE_FIELDS = ("value", "type", "user_id", "item_id", "timestamp", "context")
 
@@ -58,8 +58,12 @@ def read_stream(events: Path, selection: Selection, notes: Notes | None = None) 
         ConfigError: a file cannot be read, the expression is wrong, or no event is left.
     """
     notes = Notes() if notes is None else notes
-    events_map, items_map = _mappings(events, selection)
-    source = _opened(events, "events", events_map)
+    files = [events] if selection.items is None else [events, selection.items]
+    maps = [_mapping_of(file, selection.mapping) for file in files]
+    for ours, theirs in selection.mapping.items():
+        if not any(ours in each for each in maps):
+            raise ConfigError(f"--map {ours}={theirs}: no column {theirs} in {' or '.join(map(str, files))}")
+    source = _opened(events, "events", maps[0])
     keep = positive_filter(selection.positive)
     kept: list[Feedback] = []
     dropped = 0
@@ -77,7 +81,7 @@ def read_stream(events: Path, selection: Selection, notes: Notes | None = None) 
         why = f" for which {selection.positive!r} is true" if dropped else ""
         raise ConfigError(f"{events} holds no events{why}: nothing to replay")
     if selection.items is not None:
-        source = _opened(selection.items, "items", items_map)
+        source = _opened(selection.items, "items", maps[1])
     catalogue = _catalogue(source, selection.items, notes)
     if selection.items is None:
         used = {event.item_id for event in kept}
@@ -131,21 +135,9 @@ def positive_filter(expression: str) -> Callable[[Feedback], bool]:
     return keep
 
 
-def _mappings(events: Path, selection: Selection) -> tuple[dict[str, str], dict[str, str]]:
-    """What of the mapping the events' file has, and what the items' file has."""
-    if not selection.mapping:
-        return {}, {}
-    files = [events] if selection.items is None else [events, selection.items]
-    found: list[dict[str, str]] = [{}, {}]
-    for place, file in enumerate(files):
-        columns = () if file.is_dir() else Table(file).columns  # a folder's files take what they have
-        found[place] = {
-            ours: theirs for ours, theirs in selection.mapping.items() if file.is_dir() or theirs in columns
-        }
-    for ours, theirs in selection.mapping.items():
-        if all(ours not in each for each in found):
-            raise ConfigError(f"--map {ours}={theirs}: no column {theirs} in {' or '.join(map(str, files))}")
-    return found[0], found[1]
+def _mapping_of(path: Path, mapping: Mapping[str, str]) -> Mapping[str, str]:
+    """What of the mapping a file gets; a folder gets all of it, and its files what they have."""
+    return mapping if path.is_dir() else mapping_for(path, mapping)
 
 
 def _opened(path: Path, kind: Kind, mapping: Mapping[str, str]) -> Source:

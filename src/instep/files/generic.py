@@ -15,7 +15,7 @@ from instep.domain import ConfigError, Feedback, ItemPut, Record, UserPut, sessi
 from instep.domain.items import ITEM_FIELDS
 from instep.files import values
 from instep.files.base import KINDS, Kind, Outcome, Read, Rejected, Source
-from instep.files.tables import SUFFIXES, Row, Table
+from instep.files.tables import SUFFIXES, Row, Table, mapping_for
 
 EVENT_COLUMNS = frozenset(
     (
@@ -87,17 +87,14 @@ class GenericSource(Source):
         self._tables: dict[Kind, list[Table]] = {}
         for each, files in (_files(path) if path.is_dir() else {kind: [path]}).items():
             for file in files:
-                table = Table(file, self._mapping if file == path else self._mapping_for(file, known), known)
+                table = Table(
+                    file, self._mapping if file == path else mapping_for(file, self._mapping), known
+                )
                 self._tables.setdefault(each or _kind_of(table), []).append(table)
         for found, tables in self._tables.items():
             for table in tables:
                 _check_columns(table, found)
         self.kinds = tuple(kind for kind in KINDS if kind in self._tables)
-
-    def _mapping_for(self, file: Path, known: frozenset[str]) -> dict[str, str]:
-        """In a folder, a mapping counts for the files that have its columns."""
-        columns = Table(file, known=known).columns
-        return {ours: theirs for ours, theirs in self._mapping.items() if theirs in columns}
 
     def read(self, kind: Kind) -> Iterator[Outcome]:
         """The rows of one kind, file after file."""

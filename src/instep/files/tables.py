@@ -37,6 +37,20 @@ _UNREAD = {
 """What to do with files that are often brought and not read."""
 
 
+def mapping_for(path: Path, mapping: Mapping[str, str]) -> dict[str, str]:
+    """What of a mapping counts for one of several files: names of columns that it has.
+
+    Args:
+        path: the file.
+        mapping: our column name -> the files'.
+
+    Raises:
+        ConfigError: the file cannot be read as a table.
+    """
+    columns = Table(path).columns if mapping else []
+    return {ours: theirs for ours, theirs in mapping.items() if theirs in columns}
+
+
 class Table:
     """A file of rows.
 
