@@ -7,10 +7,11 @@ import pytest
 
 from instep.domain import EncoderSwitch, Item, ItemPatch, ItemPut, ItemRemoval, ItemVector, Record
 from instep.flow import Flow, Settings
-from instep.learn.text import _directions
+from instep.learn.text import CELL_MOST, _directions, add_vector
 from instep.lists import search, similar
 from instep.log import MemoryLog
-from instep.state import TEXT_WIDTH
+from instep.retrieve.text import PROBES, nearest_items
+from instep.state import TEXT_WIDTH, Space, new_text_space
 
 NOW = 1_700_000_000.0
 
@@ -64,6 +65,36 @@ def test_search_finds_what_a_plain_scan_finds_through_changes_and_removals() -> 
         cosine = centred @ (query - mean) / np.linalg.norm(centred, axis=1)
         best = [f"i{list(held)[at]}" for at in np.argsort(-cosine)[:5]]
         assert [item.item_id for item in search(flow.model.state, "", query, 5, NOW)] == best
+
+
+def near(kind: int, seed: int) -> np.ndarray:
+    """A float16 vector of one of 16 kinds."""
+    numbers = np.eye(16, 48)[kind] + np.random.default_rng(seed).standard_normal(48) / 20.0
+    return (numbers / np.linalg.norm(numbers)).astype(np.float16)
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_a_cell_that_has_become_large_is_split_and_loses_nobody(alike: bool) -> None:
+    rows = 9_000
+    space = Space(new_text_space(48), np.zeros((rows, TEXT_WIDTH), np.int8), np.zeros(rows, np.uint8))
+    for row in range(rows):  # the cells are fitted on sixteen kinds, then comes one of them
+        kind = row % 16 if row < 4_200 else 15
+        space = add_vector(space, row, near(kind, 0 if alike and row >= 4_200 else row))
+    text = space.text
+    cells, members = len(text.centre), text.members
+    lengths = members.length[:cells]
+    assert cells > 64
+    assert lengths.max() <= CELL_MOST
+    assert lengths.sum() == rows
+    for row in range(rows):
+        assert members.ids[members.start[text.cell[row]] + text.place[row]] == row
+    items = Flow(MemoryLog()).model.state.items._replace(text=space.reduced, blocked=np.zeros(rows, np.uint8))
+    for row in range(0, rows, 500):
+        wanted = space.reduced[row].astype(np.float32)
+        found = nearest_items(items, text.centre, members, wanted, 10, cells)
+        cosines = space.reduced.astype(np.float32) @ wanted
+        assert cosines[found].tolist() == sorted(cosines.tolist(), reverse=True)[:10]
+        assert alike or row in nearest_items(items, text.centre, members, wanted, 1, PROBES)
 
 
 def flow_with(*records: Record) -> Flow:

@@ -1,14 +1,17 @@
 """Content vectors into the state: reduced to 128 principal directions, in bytes, filed in cells for a quick search.
 
 Mean, directions and cell centres are fitted on the catalogue itself: for every vector of a small one, and whenever a
-larger one has grown fourfold; in between a vector is one projection and one insertion. Everything is part of the
-state, so requests, learners and replays see the same search results to the bit.
+larger one has grown fourfold; in between a vector is one projection and one insertion, and a cell that has become
+large is split in two, so that a search reads as much of a million items as of a hundred thousand. Everything is part
+of the state, so requests, learners and replays see the same search results to the bit.
 
-Source: Jégou et al. 2011 (inverted file); principal components centre the compressed cosines of some encoders.
+Source: Jégou et al. 2011 (inverted file); Steinbach et al. 2000 (bisecting k-means); principal components centre the
+compressed cosines of some encoders.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -38,6 +41,8 @@ FIT_SAMPLE: Final = 4096
 FIT_MOST: Final = 200_000
 ONE_CELL_UP_TO: Final = 2000
 ROUNDS: Final = 8
+CELL_MOST: Final = 1024  # vectors in a cell before it is split
+SPLIT_ROUNDS: Final = 4
 _KNOWN, _FITTED = 0, 1
 _NO_LIMIT = 1 << 30
 
@@ -138,7 +143,10 @@ def _fit(space: Space) -> Space:
     members = with_cells(with_rows(empty_ragged(1), cells), 8 * len(rows) + 64)
     text.cell[:] = -1
     _file_all(reduced, centre, text.cell, text.place, members, rows)
-    return space._replace(text=text._replace(centre=centre, members=members))
+    text = text._replace(centre=centre, members=members)
+    if cells > 1:
+        text = _split_large(text, reduced, range(cells))
+    return space._replace(text=text)
 
 
 def _directions(centred: F32) -> F32:
@@ -162,7 +170,7 @@ def _directions(centred: F32) -> F32:
 
 
 @njit(cache=True, error_model="numpy")
-def _nearest(centre: F32, vector: F32 | I8) -> int:
+def _nearest(centre: F32, vector: F32) -> int:
     best, at = np.float32(-1e30), 0
     for c in range(len(centre)):
         z = dot(centre[c], vector)
@@ -201,7 +209,7 @@ def _leave(cell: I32, place: I32, members: Ragged, row: int) -> None:
 
 @njit(cache=True)
 def _enter(reduced: I8, centre: F32, cell: I32, place: I32, members: Ragged, row: int) -> None:
-    c = _nearest(centre, reduced[row])
+    c = _nearest(centre, reduced[row].astype(np.float32))
     append_cell(members, c, row, _NO_LIMIT)
     cell[row] = c
     place[row] = members.length[c] - 1
@@ -219,4 +227,82 @@ def _file(space: Space, row: int) -> Space:
     widest = int(text.members.capacity.max()) if len(text.members.capacity) else 0
     text = text._replace(members=with_cells(text.members, 2 * widest + 64))
     _enter(reduced, text.centre, text.cell, text.place, text.members, row)
+    if len(text.centre) > 1:
+        text = _split_large(text, reduced, [int(text.cell[row])])
     return space._replace(text=text)
+
+
+def _split_large(text: TextSpace, reduced: I8, cells: Iterable[int]) -> TextSpace:
+    """Split those of some cells that are too large, and what comes of them."""
+    waiting = list(cells)
+    while waiting:
+        cell, new = waiting.pop(), len(text.centre)
+        length = int(text.members.length[cell])
+        if length <= CELL_MOST:
+            continue
+        members = with_cells(with_rows(text.members, new + 1), 5 * length + 64)  # see `room_for`
+        centre = np.concatenate([text.centre, text.centre[cell : cell + 1]])
+        text = text._replace(centre=centre, members=members)
+        _split(reduced, centre, text.cell, text.place, members, cell)
+        waiting += [cell, new]
+    return text
+
+
+@njit(cache=True, error_model="numpy")
+def _split(reduced: I8, centre: F32, cell: I32, place: I32, members: Ragged, old: int) -> None:
+    """Let about half of a cell's members go over to the last cell: two means of them, or else their two halves."""
+    start, length = members.start[old], members.length[old]
+    rows = members.ids[start : start + length].copy()
+    new = len(centre) - 1
+    pair = np.empty((2, centre.shape[1]), np.float32)
+    pair[0] = reduced[_farthest(reduced, rows, centre[old])]
+    pair[1] = reduced[_farthest(reduced, rows, pair[0])]
+    lean = np.empty(length, np.float32)
+    for _ in range(SPLIT_ROUNDS):
+        _centre_halves(reduced, rows, _leaning(reduced, rows, pair, lean), pair)
+    over = _leaning(reduced, rows, pair, lean)
+    if min(over.sum(), length - over.sum()) < length // 4:  # many alike
+        over[np.argsort(lean, kind="mergesort")] = np.arange(length) >= length // 2
+    _centre_halves(reduced, rows, over, pair)
+    centre[old], centre[new] = pair[0], pair[1]
+    members.length[old] = 0
+    for k in range(length):
+        c = new if over[k] else old
+        append_cell(members, c, rows[k], _NO_LIMIT)
+        cell[rows[k]] = c
+        place[rows[k]] = members.length[c] - 1
+
+
+@njit(cache=True, error_model="numpy")
+def _farthest(reduced: I8, rows: I32, vector: F32 | I8) -> int:
+    """Which of some rows is farthest from a vector."""
+    least, at = np.float32(1e30), rows[0]
+    for row in rows:
+        z = dot(vector, reduced[row])
+        if z < least:
+            least, at = z, row
+    return int(at)
+
+
+@njit(cache=True, error_model="numpy")
+def _leaning(reduced: I8, rows: I32, pair: F32, lean: F32) -> NDArray[np.bool_]:
+    """Which of some rows are nearer to the second centre of a pair, bool (m,); `lean` tells by how much."""
+    between = pair[1] - pair[0]
+    for k in range(len(rows)):
+        lean[k] = dot(between, reduced[rows[k]])
+    return lean > 0
+
+
+@njit(cache=True, error_model="numpy")
+def _centre_halves(reduced: I8, rows: I32, over: NDArray[np.bool_], pair: F32) -> None:
+    """Make a pair the unit means of the rows on its two sides; an empty side keeps its centre."""
+    total = np.zeros_like(pair)
+    for k in range(len(rows)):
+        side = 1 if over[k] else 0
+        for d in range(pair.shape[1]):
+            total[side, d] += np.float32(reduced[rows[k], d])
+    for side in range(2):
+        length = np.sqrt(dot(total[side], total[side]))
+        if length > 0:
+            for d in range(pair.shape[1]):
+                pair[side, d] = total[side, d] / length

@@ -123,7 +123,6 @@ class Question(NamedTuple):
         closed: whether nothing but `asked` is to be considered.
         asked: int32 (a,), items to consider whatever happens (a small catalogue, a category's items, a slate's).
         browsed: int32 (c,), category numbers whose trending items are wanted.
-        probes: cells of texts that are searched.
         categories: categories in use.
     """
 
@@ -134,7 +133,6 @@ class Question(NamedTuple):
     closed: bool
     asked: I32
     browsed: I32
-    probes: int
     categories: int
 
 

@@ -9,7 +9,7 @@ from numba import njit
 
 from instep.learn.histories import TIME, ages, closeness, recent_items
 from instep.retrieve.candidates import Question, Request
-from instep.retrieve.text import nearest_items, text_profile
+from instep.retrieve.text import PROBES, nearest_items, text_profile
 from instep.state import STAGE_STARTS, Ragged, Tables
 
 READ_HISTORY: Final = 40
@@ -39,7 +39,7 @@ def read_request(tables: Tables, question: Question) -> Request:
     near = np.zeros(0, np.int32)
     if not question.closed and len(recent) > 0 and len(tables.centre) > 0:
         profile = text_profile(tables.items, recent, READ_HISTORY, TEXT_DECAY)
-        near = nearest_items(tables.items, tables.centre, tables.members, profile, TEXT_HITS, question.probes)
+        near = nearest_items(tables.items, tables.centre, tables.members, profile, TEXT_HITS, PROBES)
     return Request(
         user,
         question.now,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numba import njit
@@ -13,6 +13,17 @@ from instep.state.tables import F32, I32
 
 PROBES: Final = 6
 AHEAD: Final = 8  # rows that are asked for before they are needed
+
+
+@njit(cache=True)
+def _enter(best: F32, found: I32, z: Any, number: Any) -> Any:
+    """Put a number among the best, best first, in the place of the last; returns what the next has to exceed."""
+    p = len(best) - 1
+    while p > 0 and best[p - 1] < z:
+        best[p], found[p] = best[p - 1], found[p - 1]
+        p -= 1
+    best[p], found[p] = z, number
+    return best[-1]
 
 
 @njit(cache=True, error_model="numpy")
@@ -30,31 +41,27 @@ def nearest_items(items: Items, centre: F32, members: Ragged, vector: F32, k: in
     Returns:
         int32 (<= k,).
     """
-    cells = len(centre)
-    near = np.empty(cells, np.float32)
-    for c in range(cells):
-        near[c] = -dot(centre[c], vector)
-    order = np.argsort(near)[: min(probes, cells)] if cells > 1 else np.arange(cells)
+    near = np.full(min(probes, len(centre)), -1e30, np.float32)
+    order = np.arange(len(near), dtype=np.int32)
+    bar = np.float32(-1e30)
+    for c in range(len(centre)):
+        z = dot(centre[c], vector)
+        if z > bar:
+            bar = _enter(near, order, z, c)
     # Taken apart outside the loops: reading a field of a tuple counts a reference each time.
     text, blocked = items.text, items.blocked
     starts, lengths, ids = members.start, members.length, members.ids
     best = np.full(k, -1e30, np.float32)
     found = np.full(k, -1, np.int32)
     bar = np.float32(-1e30)
-    for c in order:
-        end = starts[c] + lengths[c]
-        for at in range(starts[c], end):
+    for cell in order:
+        end = starts[cell] + lengths[cell]
+        for at in range(starts[cell], end):
             read_ahead(text, np.uintp(ids[min(at + AHEAD, end - 1)]))
             item = np.uintp(ids[at])
             z = dot(text[item], vector)
-            if z <= bar or blocked[item] != 0:
-                continue
-            p = k - 1
-            while p > 0 and best[p - 1] < z:
-                best[p], found[p] = best[p - 1], found[p - 1]
-                p -= 1
-            best[p], found[p] = z, item
-            bar = best[k - 1]
+            if z > bar and blocked[item] == 0:
+                bar = _enter(best, found, z, item)
     used = 0
     while used < k and found[used] >= 0:
         used += 1

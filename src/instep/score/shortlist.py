@@ -18,7 +18,6 @@ from instep.retrieve import (
     release,
 )
 from instep.retrieve.request import HISTORY, READ_HISTORY
-from instep.retrieve.text import PROBES
 from instep.score.passed import note_passed
 from instep.score.posterior import score_deviations, score_draws, user_doubt
 from instep.score.ranker import CELL_RATE, addends, learn_choice, score, user_cell
@@ -26,8 +25,6 @@ from instep.score.signals import WIDTH, fill_signals
 from instep.state import Held, State, Tables, hold
 from instep.state.tables import F32, F64, I32, I64
 
-TEXT_READ = 16_384
-LEAST_PROBES = 2
 _NOTHING: I32 = np.zeros(0, np.int32)
 _NO_LOOKS: F32 = np.zeros(0, np.float32)
 
@@ -221,16 +218,11 @@ class Shortlist:
         closed: bool = False,
     ) -> Question:
         """Make room for the answer and say what is looked for."""
-        state, text = self.state, self.state.text
+        state = self.state
         items, users = len(state.items.taken), len(state.users.events)
         if len(self._scratch.slot) < items or len(self._scratch.met) < users:
             self._make_room(items, users)
-        # Cells are no longer fitted in a very large catalogue: as they fill, fewer are read.
-        most = TEXT_READ * len(text.centre) // max(int(text.fitted[0]), 1)
-        probes = max(LEAST_PROBES, min(PROBES, most))
-        return Question(
-            user, now, before, repeat, closed, asked, browsed, probes, len(state.names.categories)
-        )
+        return Question(user, now, before, repeat, closed, asked, browsed, len(state.names.categories))
 
     def addends(self, place: int) -> F32:
         """float32 (WIDTH,), what each signal adds to one candidate's score above the candidates' mean."""
