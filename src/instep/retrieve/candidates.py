@@ -76,6 +76,8 @@ class Scratch(NamedTuple):
         met: int32 (users,), the users with something in `likeness`.
         keys: int32 (SLOTS,), a hash table of the terms of the history at hand.
         weights: float32 (SLOTS, 3), what each of them weighs (`retrieve.terms`).
+        signals: float32 (MOST, signals), of the candidates.
+        scores: float32 (MOST,), of the candidates.
     """
 
     slot: I32
@@ -91,10 +93,12 @@ class Scratch(NamedTuple):
     met: I32
     keys: I32
     weights: F32
+    signals: F32
+    scores: F32
 
 
-def new_scratch(items: int, users: int) -> Scratch:
-    """Working memory for up to so many items and users."""
+def new_scratch(items: int, users: int, signals: int) -> Scratch:
+    """Working memory for up to so many items and users, and for so many signals a candidate."""
     return Scratch(
         np.full(items, -1, np.int32),
         np.zeros(MOST, np.int32),
@@ -109,6 +113,8 @@ def new_scratch(items: int, users: int) -> Scratch:
         np.zeros(users, np.int32),
         np.zeros(SLOTS, np.int32),
         np.zeros((SLOTS, 3), np.float32),
+        np.zeros((MOST, signals), np.float32),
+        np.zeros(MOST, np.float32),
     )
 
 

@@ -14,24 +14,22 @@ from numba import njit
 from instep.learn.passed import EVER, LATELY, LATELY_DECAY, free_cell
 from instep.retrieve.candidates import Scratch
 from instep.state import Ragged
-from instep.state.tables import F32
 
 LEAST: Final = np.float32(0.003)
 
 
 @njit(cache=True)
-def note_passed(passed: Ragged, user: int, scratch: Scratch, probabilities: F32, m: int, chosen: int) -> None:
+def note_passed(passed: Ragged, user: int, scratch: Scratch, m: int, chosen: int) -> None:
     """Add one choice's probabilities to what its user passed over.
 
     Args:
         passed: a row a user; cells (ever, lately): sums of probabilities. Written.
         user: the row.
-        scratch: the candidates.
-        probabilities: float32 (>= m,), of the candidates, up to a common factor; overwritten.
+        scratch: the candidates; their `scores`, which are overwritten, are probabilities up to a common factor.
         m: how many.
         chosen: place of the taken item.
     """
-    slot, candidates = scratch.slot, scratch.items
+    slot, candidates, probabilities = scratch.slot, scratch.items, scratch.scores
     ids, values, lengths = passed.ids, passed.values, passed.length
     mass = np.float32(0.0)
     for c in range(m):

@@ -83,7 +83,6 @@ def _own_deviations(tables: Tables, items: I32) -> F32:
 def score_draws(
     held: Held[Tables],
     working: Held[Scratch],
-    x: F32,
     places: I64,
     expected: F32,
     doubt: float,
@@ -93,16 +92,16 @@ def score_draws(
     """Expected scores, and below them scores under draws of the posterior: float32 (1 + draws, p).
 
     Args:
-        held, working: read; the tables, and the candidates of the request at hand.
-        x: float32 (m, WIDTH), signals of the candidates.
+        held, working: read; the tables, and the candidates of the request at hand with their signals.
         places: int64 (p,), which of the candidates are meant.
         expected: float32 (p,), their scores.
         doubt: as `user_doubt` gives it.
         noise: float32 (draws, WIDTH), standard normal.
         item_noise: float32 (draws, NOISE_ROWS), standard normal.
     """
-    tables, draws, width, count = held.parts, len(noise), x.shape[1], len(places)
-    items = working.parts.items[places]
+    tables, scratch, x = held.parts, working.parts, working.parts.signals
+    draws, width, count = len(noise), x.shape[1], len(places)
+    items = scratch.items[places]
     own = _own_deviations(tables, items)
     precision = tables.weights.precision
     across = np.empty((width, draws), np.float32)  # a row a signal: the inner loop runs over all draws
@@ -125,15 +124,16 @@ def score_draws(
 
 
 @njit(cache=True)
-def score_deviations(held: Held[Tables], working: Held[Scratch], x: F32, places: I64, doubt: float) -> F32:
+def score_deviations(held: Held[Tables], working: Held[Scratch], places: I64, doubt: float) -> F32:
     """Standard deviation of each candidate's score, compared with the mean candidate's.
 
     Args:
-        held, working, x, places, doubt: as for `score_draws`.
+        held, working, places, doubt: as for `score_draws`.
 
     Returns:
         float32 (p,), log-odds.
     """
+    x = working.parts.signals
     count, width = len(places), x.shape[1]
     own = _own_deviations(held.parts, working.parts.items[places])
     precision = held.parts.weights.precision

@@ -12,7 +12,7 @@ Source: McFadden 1974 (conditional logit); Ollivier 2018 (the online natural gra
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -118,27 +118,18 @@ def item_cell(count: float) -> int:
 
 
 @njit(cache=True, error_model="numpy")
-def score(
-    weights: Weights,
-    items: Items,
-    scratch: Scratch,
-    x: F32,
-    m: int,
-    cell_of_user: int,
-    scores: F32,
-) -> None:
+def score(weights: Weights, items: Items, scratch: Scratch, m: int, cell: int) -> None:
     """Score `m` candidates.
 
     Args:
         weights: the ranker.
-        items, scratch: for the candidates' cells.
-        x: float32 (>= m, WIDTH), signals.
+        items: for the candidates' cells.
+        scratch: the candidates and their signals; `scores` is written.
         m: how many.
-        cell_of_user: as `user_cell` tells it.
-        scores: float32 (>= m,), overwritten.
+        cell: the user's, as `user_cell` tells it.
     """
-    u, group = cell_of_user, min(cell_of_user, KNOWN)
-    candidates, counts = scratch.items, items.taken
+    u, group = cell, min(cell, KNOWN)
+    candidates, counts, x, scores = scratch.items, items.taken, scratch.signals, scratch.scores
     table = np.empty((ITEM_CELLS, WIDTH), np.float32)
     for b in range(ITEM_CELLS):
         for f in range(WIDTH):
@@ -148,31 +139,36 @@ def score(
         scores[c] = dot(table[b], x[c])
 
 
+class Taken(NamedTuple):
+    """What was taken, and how much is learned from it.
+
+    Args:
+        place: of the item among the candidates.
+        cell: the user's, as `user_cell` tells it.
+        weight: of the act.
+        cell_rate: how fast the parts by evidence move; CELL_RATE, or 0 where a choice tells too little for them.
+    """
+
+    place: int
+    cell: int
+    weight: float
+    cell_rate: float
+
+
 @njit(cache=True, error_model="numpy")
-def learn_choice(
-    weights: Weights,
-    items: Items,
-    scratch: Scratch,
-    x: F32,
-    m: int,
-    chosen: int,
-    cell_of_user: int,
-    weight: float,
-    cell_rate: float,
-    scores: F32,
-) -> None:
-    """One softmax step: candidate `chosen` was taken, the other m - 1 were not.
+def learn_choice(weights: Weights, items: Items, scratch: Scratch, m: int, taken: Taken) -> None:
+    """One softmax step: one candidate was taken, the other m - 1 were not.
 
     Args:
         weights: written.
-        items, scratch, x, m: as for `score`.
-        chosen: place of the taken item among the candidates.
-        cell_of_user: as `user_cell` tells it.
-        weight: of this event.
-        cell_rate: how fast the parts by evidence move; CELL_RATE, or 0 where a choice tells too little for them.
-        scores: float32 (>= m,), scores under the current weights; overwritten by probabilities.
+        items: `momentum` is written.
+        scratch: the candidates, their signals, and their scores under the current weights, which become
+            probabilities.
+        m: how many.
+        taken: which.
     """
     candidates, counts, momentum = scratch.items, items.taken, items.momentum
+    x, scores, chosen = scratch.signals, scratch.scores, taken.place
     highest = np.float32(-1e30)
     for c in range(m):
         highest = max(highest, scores[c])
@@ -187,7 +183,7 @@ def learn_choice(
         if scores[c] < least and c != chosen:
             scores[c] = 0.0
         mass += scores[c]
-    u = cell_of_user
+    u = taken.cell
     gradient = np.zeros((ITEM_CELLS, WIDTH), np.float32)
     mean = np.zeros(WIDTH, np.float32)
     square = np.zeros(WIDTH, np.float32)
@@ -203,16 +199,16 @@ def learn_choice(
             gradient[b, f] += error * x[c, f]
             mean[f] += p * x[c, f]
             square[f] += p * x[c, f] * x[c, f]
-    w = np.float32(weight)
+    w = np.float32(taken.weight)
     precision = weights.precision
     for f in range(WIDTH):
         precision[f] += w * max(square[f] - mean[f] * mean[f], np.float32(0.0))
         mean[f] = w * (x[chosen, f] - mean[f])
         for b in range(ITEM_CELLS):
             gradient[b, f] *= w
-    _step(weights.of_user[u], weights.user_squares[u], mean, cell_rate)
+    _step(weights.of_user[u], weights.user_squares[u], mean, taken.cell_rate)
     for b in range(ITEM_CELLS):
-        _step(weights.of_item[b], weights.item_squares[b], gradient[b], cell_rate)
+        _step(weights.of_item[b], weights.item_squares[b], gradient[b], taken.cell_rate)
     group = min(u, KNOWN)
     _turn(weights.shared[group], weights.covariance[group], mean)
 
@@ -242,11 +238,9 @@ def _turn(shared: F32, covariance: F32, gradient: F32) -> None:
 
 
 @njit(cache=True)
-def addends(
-    weights: Weights, items: Items, scratch: Scratch, x: F32, m: int, place: int, cell_of_user: int
-) -> F32:
+def addends(weights: Weights, items: Items, scratch: Scratch, m: int, place: int, cell: int) -> F32:
     """What each signal adds to a candidate's score above the candidates' mean: float32 (WIDTH,)."""
-    u = cell_of_user
+    u, x = cell, scratch.signals
     b = item_cell(items.taken[scratch.items[place]])
     out = np.empty(WIDTH, np.float32)
     for f in range(WIDTH):

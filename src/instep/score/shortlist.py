@@ -9,7 +9,6 @@ from instep.learn import recent_items
 from instep.learn.histories import ages
 from instep.learn.passed import forget_passed
 from instep.retrieve import (
-    MOST,
     Question,
     Scratch,
     gather,
@@ -20,7 +19,7 @@ from instep.retrieve import (
 from instep.retrieve.request import HISTORY, READ_HISTORY
 from instep.score.passed import note_passed
 from instep.score.posterior import score_deviations, score_draws, user_doubt
-from instep.score.ranker import CELL_RATE, addends, learn_choice, score, user_cell
+from instep.score.ranker import CELL_RATE, Taken, addends, learn_choice, score, user_cell
 from instep.score.signals import WIDTH, fill_signals
 from instep.state import Held, State, Tables, hold
 from instep.state.tables import F32, F64, I32, I64
@@ -30,17 +29,13 @@ _NO_LOOKS: F32 = np.zeros(0, np.float32)
 
 
 @njit(cache=True)
-def find(
-    held: Held[Tables], question: Question, working: Held[Scratch], x: F32, scores: F32
-) -> tuple[int, int, int]:
+def find(held: Held[Tables], question: Question, working: Held[Scratch]) -> tuple[int, int, int]:
     """Candidates with their signals and scores, in a single call.
 
     Args:
         held: read.
         question: for whom and when.
-        working: the candidates, `items` and `sources`.
-        x: float32 (MOST, WIDTH), the signals; overwritten.
-        scores: float32 (MOST,), overwritten.
+        working: written: `items`, `sources`, `signals` and `scores` of the candidates.
 
     Returns:
         How many candidates there are, whose weights they have, as `user_cell` tells it, and how many items of the
@@ -50,8 +45,8 @@ def find(
     request = read_request(tables, question)
     cell = user_cell(len(request.recent), request.idle)
     m = gather(tables, request, scratch)
-    fill_signals(tables, request, scratch, m, question.categories, x)
-    score(tables.weights, tables.items, scratch, x, m, cell, scores)
+    fill_signals(tables, request, scratch, m, question.categories)
+    score(tables.weights, tables.items, scratch, m, cell)
     release(tables.history, request, scratch, m)
     return m, cell, len(request.recent)
 
@@ -64,14 +59,12 @@ def learn_found(
     item: int,
     weight: float,
     looks: F32,
-    x: F32,
-    scores: F32,
 ) -> None:
     """One ranker step: `item` was taken, not the other candidates. Nothing if it is no candidate.
 
     Args:
         held: read; the ranker's weights and what the user passed over are written.
-        question, working, x, scores: as for `find`.
+        question, working: as for `find`.
         item: row of the taken item.
         weight: of the act.
         looks: float32 (a,), how often each item of `question.asked` was looked at when nothing else was to be had.
@@ -82,18 +75,18 @@ def learn_found(
     m = gather(tables, request, scratch)
     chosen = scratch.slot[item]
     if chosen >= 0:
-        fill_signals(tables, request, scratch, m, question.categories, x)
-        score(tables.weights, tables.items, scratch, x, m, cell, scores)
+        fill_signals(tables, request, scratch, m, question.categories)
+        score(tables.weights, tables.items, scratch, m, cell)
         for k in range(len(looks)):  # what stands high is taken more often for that alone
             place = scratch.slot[question.asked[k]]
             if place >= 0:
-                scores[place] += np.log(looks[k])
-        rate = 0.0 if question.closed else CELL_RATE
-        learn_choice(tables.weights, tables.items, scratch, x, m, chosen, cell, weight, rate, scores)
+                scratch.scores[place] += np.log(looks[k])
+        taken = Taken(chosen, cell, weight, 0.0 if question.closed else CELL_RATE)
+        learn_choice(tables.weights, tables.items, scratch, m, taken)
         if question.closed:
             forget_passed(tables.passed, question.user, item)
         else:
-            note_passed(tables.passed, question.user, scratch, scores, m, chosen)
+            note_passed(tables.passed, question.user, scratch, m, chosen)
     release(tables.history, request, scratch, m)
 
 
@@ -107,8 +100,6 @@ class Shortlist:
     def __init__(self, state: State) -> None:
         self.state = state
         self._make_room(64, 64)
-        self._signals: F32 = np.zeros((MOST, WIDTH), np.float32)
-        self._scores: F32 = np.zeros(MOST, np.float32)
         self.size = 0
         self.cell = 0
         self.length = 0
@@ -127,12 +118,12 @@ class Shortlist:
     @property
     def signals(self) -> F32:
         """float32 (size, WIDTH)."""
-        return self._signals[: self.size]
+        return self._scratch.signals[: self.size]
 
     @property
     def scores(self) -> F32:
         """float32 (size,), expected scores."""
-        return self._scores[: self.size]
+        return self._scratch.scores[: self.size]
 
     def gather(
         self,
@@ -155,21 +146,19 @@ class Shortlist:
             This.
         """
         question = self._question(user, now, repeat, asked, browsed)
-        self.size, self.cell, self.length = find(
-            self.state.held(), question, self._working, self._signals, self._scores
-        )
+        self.size, self.cell, self.length = find(self.state.held(), question, self._working)
         self._asker = user, now
         return self
 
     def draws(self, places: I64, expected: F32, noise: F32, item_noise: F32) -> F32:
         """Scores of some candidates, and below them scores under draws of the posterior: see `score_draws`."""
         doubt, held = user_doubt(self.length), self.state.held()
-        return score_draws(held, self._working, self._signals, places, expected, doubt, noise, item_noise)
+        return score_draws(held, self._working, places, expected, doubt, noise, item_noise)
 
     def deviations(self, places: I64) -> F32:
         """How unsure the scores of some candidates are, float32 (p,): see `score_deviations`."""
         doubt, held = user_doubt(self.length), self.state.held()
-        return score_deviations(held, self._working, self._signals, places, doubt)
+        return score_deviations(held, self._working, places, doubt)
 
     def learn(
         self,
@@ -194,8 +183,7 @@ class Shortlist:
         """
         question = self._question(user, now, repeat, asked, _NOTHING, now, looks is not None)
         looks = _NO_LOOKS if looks is None else looks
-        signals, scores = self._signals, self._scores
-        learn_found(self.state.held(), question, self._working, item, weight, looks, signals, scores)
+        learn_found(self.state.held(), question, self._working, item, weight, looks)
 
     def past(self) -> tuple[I32, F64]:
         """The history that the candidates were found for: items, int32 (m,), newest first; ages, float64 (c,)."""
@@ -204,7 +192,7 @@ class Shortlist:
         return recent, ages(self.state.history, user, recent[:READ_HISTORY], now)
 
     def _make_room(self, items: int, users: int) -> None:
-        self._scratch = new_scratch(items, users)
+        self._scratch = new_scratch(items, users, WIDTH)
         self._working: Held[Scratch] = hold(self._scratch)
 
     def _question(
@@ -227,4 +215,4 @@ class Shortlist:
     def addends(self, place: int) -> F32:
         """float32 (WIDTH,), what each signal adds to one candidate's score above the candidates' mean."""
         weights, items = self.state.weights, self.state.items
-        return addends(weights, items, self._scratch, self._signals, self.size, place, self.cell)
+        return addends(weights, items, self._scratch, self.size, place, self.cell)

@@ -335,18 +335,17 @@ def _note_categories(
 
 
 @njit(cache=True, error_model="numpy")
-def fill_signals(tables: Tables, request: Request, scratch: Scratch, m: int, categories: int, x: F32) -> None:
+def fill_signals(tables: Tables, request: Request, scratch: Scratch, m: int, categories: int) -> None:
     """Write the signals of `m` candidates.
 
     Args:
         tables: read.
         request: for whom and when.
-        scratch: candidates and evidence as `gather` left them.
+        scratch: candidates and evidence as `gather` left them; `signals` is written.
         m: how many candidates.
         categories: number of categories in use.
-        x: float32 (>= m, WIDTH), overwritten.
     """
-    items = tables.items
+    items, x = tables.items, scratch.signals
     _note_counts(items, tables.clock, request, scratch, m, x)
     _note_evidence(items, scratch, m, x)
     _take_logarithms(x, m)
