@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,9 +30,24 @@ TITLES = {
 }
 
 
+COMPILED = """
+import sys, instep
+from instep.score.shortlist import find, learn_found
+with instep.open(sys.argv[1], encoder="none"):
+    print(len(find.signatures), len(learn_found.signatures))
+"""
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     return tmp_path / "shop.instep"
+
+
+def test_what_is_open_is_compiled_so_that_no_request_waits_for_the_compiler(place: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", COMPILED, place], capture_output=True, text=True, check=True, timeout=300
+    )
+    assert found.stdout.split() == ["1", "1"]
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ import instep
 from instep.domain import Feedback, Record
 from instep.files import demo_source
 from instep.serve.cli import COMMANDS
-from instep.serve.terminal import Terminal
 from instep.serve.warming import compile_loops
 
 RATINGS = 3000
@@ -31,7 +30,7 @@ def ratings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The oldest ratings of MovieLens in the official CSV layout; the loops are compiled on the way."""
     folder = tmp_path_factory.mktemp("movielens")
     demo_source(folder, RATINGS)
-    compile_loops(Terminal(json=True))
+    compile_loops(print)
     return folder
 
 

@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from instep.files import demo_source
-from instep.serve.terminal import Terminal
 from instep.serve.warming import compile_loops
 from instep.testing.service import COMMAND, ServiceProcess, environment
 
@@ -27,7 +26,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which the command line has imported the oldest ratings of MovieLens."""
     files = tmp_path_factory.mktemp("movielens")
     demo_source(files, RATINGS)
-    compile_loops(Terminal(json=True))
+    compile_loops(print)
     place = tmp_path_factory.mktemp("films") / "films.instep"
     command = [*COMMAND, "import", str(place), str(files), "--json"]
     subprocess.run(command, check=True, capture_output=True, env=environment(**SETTINGS), timeout=120)

@@ -48,6 +48,7 @@ from instep.serve.settings import flow_settings
 from instep.serve.snapshots import Snapshotter
 from instep.serve.terminal import Report, silent
 from instep.serve.texts import Texts
+from instep.serve.warming import compile_loops
 from instep.state.tables import F32
 from instep.tune.registry import FOLDER, Registry
 
@@ -139,6 +140,7 @@ class App:
         folder.drop_snapshots(keep=self._places)
         log = open_log(folder.log_url(config))
         try:
+            compile_loops(_log.warning)  # else the first request or act would
             self.flow = FolderFlow(self, log, self.settings, self._encoding)
             restored = self.flow.restore(self._places, lambda at: report(RESTORING, at, log.end, "records"))
             self.experiments = Experiments(self.flow)

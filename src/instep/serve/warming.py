@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Final
 
 from instep.domain import Context, Feedback, ItemPut, Record
-from instep.serve.terminal import Terminal
 
-PATIENCE = 1.5
+PATIENCE: Final = 1.5  # seconds
+NOTICE: Final = "Compiling the learners' loops, about a minute; the result is kept, so this happens once ..."
 
 
-def compile_loops(terminal: Terminal) -> None:
+def compile_loops(say: Callable[[str], None]) -> None:
     """Learn and recommend once on a log in memory. Numba keeps what it compiles in a cache on disk.
 
     Args:
-        terminal: is told after a second and a half that this is the compiler at work.
+        say: is told after a second and a half that this is the compiler at work.
     """
-    message = "Compiling the learners' loops; the result is kept, so this happens once ..."
-    notice = threading.Timer(PATIENCE, terminal.say, (message,))
+    notice = threading.Timer(PATIENCE, say, (NOTICE,))
     notice.daemon = True
     notice.start()
     try:

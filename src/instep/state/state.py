@@ -53,7 +53,7 @@ from instep.state.tables import (
 from instep.state.terms import Terms, new_terms, with_room_for_terms
 from instep.state.trials import Trials
 
-FORMAT = 9
+FORMAT = 10
 Arrays = dict[str, NDArray[Any]]
 PACKED = ("length", "ids", "values", "times")
 ROOM_PER_ROW = 256  # an event lengthens one row of takers, and one of what was passed over up to 32 times

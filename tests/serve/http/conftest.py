@@ -14,6 +14,7 @@ from instep.log import MemoryLog
 from instep.serve.http import HttpSettings, Service, configure_logs
 from instep.serve.http import serving as run
 from instep.serve.metrics import Metrics
+from instep.serve.warming import compile_loops
 
 Serve = Callable[..., AbstractContextManager[httpx.Client]]
 
@@ -39,6 +40,7 @@ def _serving(settings: HttpSettings | None = None, flow: Flow | None = None) -> 
 def serving() -> Serve:
     """Start a service with these settings and this flow; yields a client of it."""
     configure_logs("error")
+    compile_loops(print)
     return _serving
 
 

@@ -34,6 +34,7 @@ from instep.evaluate.systems import ALL, INSTEP, SYSTEMS, make_system, system_na
 from instep.evaluate.vectors import item_vectors
 from instep.serve.cli import mapping_option, with_terminal
 from instep.serve.terminal import Report, Terminal
+from instep.serve.warming import compile_loops
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -137,6 +138,7 @@ def command(
         raise click.UsageError("give --delay or --delay-items, not both")
     stream = _stream(events, selection, terminal)
     _check(names, stream, selection.seed, options)
+    compile_loops(terminal.say)
     with terminal.progress() as progress:
         vectors = item_vectors(stream, cache=_cache(), progress=partial(_texts, progress))
         outcomes, weights = _replays(stream, vectors, selection.seed, options, names, progress)
