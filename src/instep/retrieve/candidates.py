@@ -56,7 +56,7 @@ SOURCES: Final = (
     FROM_ASKED,
     FROM_ALIKE,
     FROM_TERMS,
-) = (1 << k for k in range(len(SOURCES)))
+) = (np.int64(1 << k) for k in range(len(SOURCES)))  # of plain ints, each would have functions compiled for itself
 
 
 class Scratch(NamedTuple):
