@@ -56,7 +56,8 @@ SOURCES: Final = (
     FROM_ASKED,
     FROM_ALIKE,
     FROM_TERMS,
-) = (np.int64(1 << k) for k in range(len(SOURCES)))  # of plain ints, each would have functions compiled for itself
+) = (np.int64(1 << k) for k in range(len(SOURCES)))
+# As plain ints, each would have the functions that take it compiled once more.
 
 
 class Scratch(NamedTuple):
