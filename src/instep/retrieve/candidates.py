@@ -188,7 +188,7 @@ def may_be_shown(items: Items, rows: I32 | slice, now: float) -> NDArray[np.bool
 
 
 @njit(cache=True)
-def consider(items: Items, scratch: Scratch, m: int, wanted: I32, request: Request, source: int) -> int:
+def consider(items: Items, scratch: Scratch, m: int, wanted: I32, request: Request, source: np.int64) -> int:
     """Take items up as candidates unless they may not be shown; returns how many there are now.
 
     What is published later is not shown yet, unless somebody has taken it already.
