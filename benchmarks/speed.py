@@ -262,6 +262,7 @@ def claims(size: str, found: Figures) -> list[dict[str, object]]:
 
     if size == "100k":
         claim("rank, p50, microseconds (at most)", found["rank p50"], 1000.0, most=True)
+        claim("recommend, p50, microseconds (at most)", found["recommend p50"], 500.0, most=True)
         claim("observe without fsync, p50, microseconds (at most)", found["observe p50"], 100.0, most=True)
         slate = found["observe, an act on a slate p50"]
         claim("the same of an act on a slate, p50, microseconds (at most)", slate, 100.0, most=True)
@@ -269,6 +270,7 @@ def claims(size: str, found: Figures) -> list[dict[str, object]]:
     claim("recommendations over HTTP, share of an empty endpoint's rate", share, 0.5, most=False)
     claim("a replay of all events reaches the same state", found["replay is bit-identical"], 1.0, most=False)
     if size == "1m":
+        claim("recommend, p50, microseconds (at most)", found["recommend p50"], 1500.0, most=True)
         claim("memory of the service, GiB (at most)", found["GiB after serving"], 3.0, most=True)
     return told
 
