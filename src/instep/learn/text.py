@@ -144,9 +144,7 @@ def _fit(space: Space) -> Space:
     text.cell[:] = -1
     _file_all(reduced, centre, text.cell, text.place, members, rows)
     text = text._replace(centre=centre, members=members)
-    if cells > 1:
-        text = _split_large(text, reduced, range(cells))
-    return space._replace(text=text)
+    return space._replace(text=_split_large(text, reduced, range(cells)))
 
 
 def _directions(centred: F32) -> F32:
@@ -227,14 +225,12 @@ def _file(space: Space, row: int) -> Space:
     widest = int(text.members.capacity.max()) if len(text.members.capacity) else 0
     text = text._replace(members=with_cells(text.members, 2 * widest + 64))
     _enter(reduced, text.centre, text.cell, text.place, text.members, row)
-    if len(text.centre) > 1:
-        text = _split_large(text, reduced, [int(text.cell[row])])
-    return space._replace(text=text)
+    return space._replace(text=_split_large(text, reduced, [int(text.cell[row])]))
 
 
 def _split_large(text: TextSpace, reduced: I8, cells: Iterable[int]) -> TextSpace:
-    """Split those of some cells that are too large, and what comes of them."""
-    waiting = list(cells)
+    """Split those of some cells that are too large, and what comes of them; a single cell, searched exactly, stays."""
+    waiting = list(cells) if len(text.centre) > 1 else []
     while waiting:
         cell, new = waiting.pop(), len(text.centre)
         length = int(text.members.length[cell])

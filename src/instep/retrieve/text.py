@@ -16,7 +16,7 @@ AHEAD: Final = 8  # rows that are asked for before they are needed
 
 
 @njit(cache=True)
-def _enter(best: F32, found: I32, z: Any, number: Any) -> Any:
+def _put_in_order(best: F32, found: I32, z: Any, number: Any) -> Any:
     """Put a number among the best, best first, in the place of the last; returns what the next has to exceed."""
     p = len(best) - 1
     while p > 0 and best[p - 1] < z:
@@ -47,7 +47,7 @@ def nearest_items(items: Items, centre: F32, members: Ragged, vector: F32, k: in
     for c in range(len(centre)):
         z = dot(centre[c], vector)
         if z > bar:
-            bar = _enter(near, order, z, c)
+            bar = _put_in_order(near, order, z, c)
     # Taken apart outside the loops: reading a field of a tuple counts a reference each time.
     text, blocked = items.text, items.blocked
     starts, lengths, ids = members.start, members.length, members.ids
@@ -61,7 +61,7 @@ def nearest_items(items: Items, centre: F32, members: Ragged, vector: F32, k: in
             item = np.uintp(ids[at])
             z = dot(text[item], vector)
             if z > bar and blocked[item] == 0:
-                bar = _enter(best, found, z, item)
+                bar = _put_in_order(best, found, z, item)
     used = 0
     while used < k and found[used] >= 0:
         used += 1

@@ -69,7 +69,7 @@ def command(
     from instep.serve.warming import compile_loops
 
     configure_logs("warning")
-    compile_loops(terminal.say)
+    compile_loops(terminal.say)  # opening the folder would say it in the log
     with terminal.progress() as report:
         app = open_app(folder, report, serve={} if port is None else {"port": port})
     with app:
